@@ -1,0 +1,81 @@
+package settings
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// complete fills what follows from other settings.
+func (l *loader) complete() {
+	s := l.target.Settings
+	if s.ListenAPIURI == "" {
+		scheme := "http"
+		if s.ListenAPISSL {
+			scheme = "https"
+		}
+		s.ListenAPIURI = scheme + "://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.ListenAPIPort))
+	}
+}
+
+// check holds the rules about more than one setting. They are rules for the
+// daemon; a command that neither listens nor connects is not kept from working.
+func (l *loader) check() {
+	if l.o.Need != NeedRun {
+		return
+	}
+	s := l.target.Settings
+	l.rule("ENRICHGATE_HTTP_LISTEN", s.HTTPListen == "" || isLoopback(s.HTTPListen) || s.HTTPToken != "",
+		"listening beyond this host needs ENRICHGATE_HTTP_TOKEN", "ENRICHGATE_HTTP_TOKEN")
+	const key, cert = "LISTEN_PROTOCOL_API_SSL_KEY", "LISTEN_PROTOCOL_API_SSL_CERT"
+	l.rule("CONNECTOR_LISTEN_PROTOCOL_API_SSL", !s.ListenAPISSL || s.ListenAPISSLKey != "" && s.ListenAPISSLCert != "",
+		"needs "+key+" and "+cert, key, cert)
+	l.rule(key, !isEncrypted(s.ListenAPISSLKey), "the key is encrypted; one without a passphrase is needed")
+	l.rule("MQ_USE_SSL_CERT", s.MQUseSSLCert == "" || s.MQUseSSLKey != "", "needs MQ_USE_SSL_KEY", "MQ_USE_SSL_KEY")
+	l.rule("MQ_USE_SSL_KEY", s.MQUseSSLKey == "" || s.MQUseSSLCert != "", "needs MQ_USE_SSL_CERT", "MQ_USE_SSL_CERT")
+	l.rule("MQ_USE_SSL_KEY", !isEncrypted(s.MQUseSSLKey) || s.MQUseSSLPassphrase != "",
+		"the key is encrypted and needs MQ_USE_SSL_PASSPHRASE", "MQ_USE_SSL_PASSPHRASE")
+}
+
+// rule reports text against a setting unless ok. It is silent when the setting,
+// or one of those that the rule also looks at, has a problem of its own.
+func (l *loader) rule(name string, ok bool, text string, others ...string) {
+	if ok || l.bad[name] || slices.ContainsFunc(others, func(o string) bool { return l.bad[o] }) {
+		return
+	}
+	rank := slices.IndexFunc(l.rows, func(r row) bool { return r.Name == name })
+	g, given := l.given[name]
+	if !given {
+		g.name = name
+	}
+	l.fail(rank, l.rows[rank], g, errors.New(text))
+}
+
+// isEncrypted says whether PEM text of a key wants a passphrase.
+func isEncrypted(key Secret) bool {
+	return strings.Contains(string(key), "ENCRYPTED")
+}
+
+// warn collects what is allowed but should be seen.
+func (l *loader) warn() {
+	s := l.target.Settings
+	add := func(when bool, text string) {
+		if when {
+			s.Warnings = append(s.Warnings, text)
+		}
+	}
+	add(!s.OpenCTISSLVerify, "OPENCTI_SSL_VERIFY=false: the platform's certificate is not checked")
+	add(!s.MQUseSSLRejectUnauthorized, "MQ_USE_SSL_REJECT_UNAUTHORIZED=false: RabbitMQ's certificate is not checked")
+	add(s.ConnectorAuto, "CONNECTOR_AUTO=true: every new entity in scope spends quota")
+	add(s.CacheTTL > 0 && s.CacheTTL < time.Minute, "PROOFPOINT_ET_INTELLIGENCE_CACHE_TTL is under a minute: answers are paid for again and again")
+	if u, err := url.Parse(s.APIBaseURL); err == nil {
+		add(u.Scheme == "http" && !isLoopbackHost(u.Hostname()), "PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL is http: the API key travels in clear")
+	}
+	if u, err := url.Parse(s.ListenAPIURI); err == nil && s.ListenProtocol == "API" {
+		add(isLoopbackHost(u.Hostname()), "CONNECTOR_LISTEN_PROTOCOL_API_URI is on loopback: only a worker on this host reaches it")
+	}
+}

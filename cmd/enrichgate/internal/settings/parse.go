@@ -1,0 +1,367 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/logging"
+)
+
+// target is what a parser writes to.
+type target struct {
+	*Settings
+	dir   string // what relative paths start from
+	files bool   // whether files that values name are to be read
+}
+
+// parser reads a value into its field and returns it in its one canonical form.
+// It is never given an empty value.
+type parser func(t *target, v string) (string, error)
+
+// text accepts any printable line.
+func text(field func(*Settings) *string) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		if strings.ContainsFunc(v, unicode.IsControl) {
+			return "", errors.New("holds a control character")
+		}
+		*field(t.Settings) = v
+		return v, nil
+	}
+}
+
+// secret accepts anything.
+func secret(field func(*Settings) *Secret) parser {
+	return func(t *target, v string) (string, error) {
+		*field(t.Settings) = Secret(v)
+		return v, nil
+	}
+}
+
+// headerSecret accepts what can be sent in an HTTP header.
+func headerSecret(field func(*Settings) *Secret) parser {
+	return func(t *target, v string) (string, error) {
+		if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "", errors.New("holds a space, a line break or a character that cannot be sent; copy it again")
+		}
+		*field(t.Settings) = Secret(v)
+		return v, nil
+	}
+}
+
+// parseBool knows the words of YAML, of Python's settings and of OpenCTI's client.
+func parseBool(v string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(v)) {
+	case "true", "yes", "on", "1":
+		return true, nil
+	case "false", "no", "off", "0":
+		return false, nil
+	}
+	return false, errors.New("not a boolean; write true or false")
+}
+
+func boolean(field func(*Settings) *bool) parser {
+	return func(t *target, v string) (string, error) {
+		b, err := parseBool(v)
+		if err != nil {
+			return "", err
+		}
+		*field(t.Settings) = b
+		return strconv.FormatBool(b), nil
+	}
+}
+
+// maybe is a boolean that may also be left to somebody else.
+func maybe(field func(*Settings) **bool) parser {
+	return func(t *target, v string) (string, error) {
+		b, err := parseBool(v)
+		if err != nil {
+			return "", err
+		}
+		*field(t.Settings) = &b
+		return strconv.FormatBool(b), nil
+	}
+}
+
+func integer(least, most int, field func(*Settings) *int) parser {
+	return func(t *target, v string) (string, error) {
+		n, err := strconv.Atoi(strings.TrimSpace(v))
+		switch {
+		case strings.HasPrefix(v, "tcp://"):
+			return "", errors.New("written by Kubernetes for a service of that name; rename the service or set enableServiceLinks: false")
+		case err != nil || n < least || n > most:
+			return "", fmt.Errorf("not a whole number from %d to %d", least, most)
+		}
+		*field(t.Settings) = n
+		return strconv.Itoa(n), nil
+	}
+}
+
+// duration accepts what ParseDuration does, from least on and up to most.
+func duration(least, most time.Duration, field func(*Settings) *time.Duration) parser {
+	return func(t *target, v string) (string, error) {
+		d, err := ParseDuration(v)
+		switch {
+		case err != nil:
+			return "", err
+		case d < least && d == 0:
+			return "", errors.New("must be longer than zero")
+		case d < least:
+			return "", fmt.Errorf("must be at least %v", least)
+		case d > most:
+			return "", fmt.Errorf("must be at most %v", most)
+		}
+		*field(t.Settings) = d
+		return strings.TrimSpace(v), nil
+	}
+}
+
+// oneOf accepts the values in any case and keeps them as they are spelt here.
+func oneOf(field func(*Settings) *string, values ...string) parser {
+	return func(t *target, v string) (string, error) {
+		for _, one := range values {
+			if strings.EqualFold(strings.TrimSpace(v), one) {
+				*field(t.Settings) = one
+				return one, nil
+			}
+		}
+		if len(values) == 1 {
+			return "", errors.New("only " + values[0] + " is possible here")
+		}
+		return "", errors.New("write " + strings.Join(values[:len(values)-1], ", ") + " or " + values[len(values)-1])
+	}
+}
+
+// logLevel accepts the levels of OpenCTI's connectors.
+func logLevel(t *target, v string) (string, error) {
+	l, err := logging.ParseLevel(strings.TrimSpace(v))
+	if err != nil {
+		return "", err
+	}
+	t.LogLevel = l
+	return strings.ToLower(strings.TrimSpace(v)), nil
+}
+
+// scope accepts entity types between commas; blanks and doubles are dropped.
+func scope(t *target, v string) (string, error) {
+	var items []string
+	seen := map[string]bool{}
+	for item := range strings.SplitSeq(v, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" || seen[strings.ToLower(item)] {
+			continue
+		}
+		if strings.ContainsFunc(item, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "", errors.New("write entity types between commas, such as IPv4-Addr,Domain-Name")
+		}
+		seen[strings.ToLower(item)] = true
+		items = append(items, item)
+	}
+	if len(items) == 0 {
+		return "", errors.New("names no entity type")
+	}
+	t.ConnectorScope = items
+	return strings.Join(items, ","), nil
+}
+
+// tlp accepts a marking with or without "TLP:", in any case. TLP:WHITE is the
+// old name of TLP:CLEAR.
+func tlp(field func(*Settings) *string) parser {
+	return func(t *target, v string) (string, error) {
+		name := strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(v)), "TLP:")
+		switch name {
+		case "WHITE":
+			name = "CLEAR"
+		case "CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED":
+		default:
+			return "", errors.New("not a TLP; write TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED")
+		}
+		*field(t.Settings) = "TLP:" + name
+		return "TLP:" + name, nil
+	}
+}
+
+// address accepts an http or https URL with nothing but a path behind the host,
+// and ends it in the given way: "" or "/".
+func address(end string, field func(*Settings) *string) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		if strings.ContainsAny(v, "@?#") { // may carry a credential: not repeated
+			return "", unshown{errors.New("an address may not hold a user, a query or a fragment; a credential has its own setting")}
+		}
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			return "", errors.New("not an address; write for example https://www.example.com")
+		}
+		if p := u.Port(); p != "" && !isPort(p, 1) || strings.HasSuffix(u.Host, ":") {
+			return "", errors.New("the port is not a number from 1 to 65535")
+		}
+		v = strings.TrimRight(u.String(), "/") + end
+		*field(t.Settings) = v
+		return v, nil
+	}
+}
+
+// isPort says whether p is a port number from least on.
+func isPort(p string, least uint64) bool {
+	n, err := strconv.ParseUint(p, 10, 16)
+	return err == nil && n >= least
+}
+
+// connectorID accepts a UUID in its usual form.
+func connectorID(t *target, v string) (string, error) {
+	v = strings.TrimSpace(v)
+	id, err := uuid.Parse(v)
+	switch {
+	case err != nil || len(v) != 36:
+		return "", errors.New("not a UUID; make one with uuidgen and keep it")
+	case id == uuid.Nil:
+		return "", errors.New("the zero UUID names nobody; make one with uuidgen and keep it")
+	}
+	t.ConnectorID = v
+	return v, nil
+}
+
+// connectorName accepts what the platform does: two characters or more.
+func connectorName(t *target, v string) (string, error) {
+	v, err := text(func(s *Settings) *string { return &s.ConnectorName })(t, v)
+	if err == nil && len([]rune(v)) < 2 {
+		err = errors.New("too short; the platform wants two characters or more")
+	}
+	return v, err
+}
+
+// hostName accepts a host without scheme, path and port.
+func hostName(field func(*Settings) *string) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		if strings.Contains(v, "@") {
+			return "", unshown{errors.New("only a host belongs here; user and password have their own settings")}
+		}
+		if strings.ContainsAny(v, "/ \t") {
+			return "", errors.New("not a host name; leave out scheme and path")
+		}
+		if _, _, err := net.SplitHostPort(v); err == nil {
+			return "", errors.New("leave out the port; it has its own setting")
+		}
+		*field(t.Settings) = v
+		return v, nil
+	}
+}
+
+// urlPath accepts an absolute path.
+func urlPath(field func(*Settings) *string) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		if !strings.HasPrefix(v, "/") || strings.ContainsAny(v, "?# \t{}") {
+			return "", errors.New("not a path; write for example /api/callback")
+		}
+		*field(t.Settings) = v
+		return v, nil
+	}
+}
+
+// folder accepts a path; a relative one starts from the working directory.
+func folder(field func(*Settings) *string) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		switch {
+		case v == "~" || strings.HasPrefix(v, "~/"):
+			return "", errors.New("~ is not expanded; write the whole path")
+		case strings.ContainsRune(v, 0):
+			return "", errors.New("holds a control character")
+		}
+		*field(t.Settings) = within(t.dir, v)
+		return v, nil
+	}
+}
+
+// within is path as seen from dir.
+func within(dir, path string) string {
+	if dir == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// httpListen accepts host:port or "off". Whether the host is safe without a
+// token is for check to say.
+func httpListen(t *target, v string) (string, error) {
+	v = strings.TrimSpace(v)
+	if strings.EqualFold(v, "off") {
+		t.HTTPListen = ""
+		return "off", nil
+	}
+	host, port, err := net.SplitHostPort(v)
+	if err != nil || !isPort(port, 0) || strings.ContainsAny(host, "/@ ") {
+		return "", errors.New("not host:port; write for example 127.0.0.1:8080, or off")
+	}
+	t.HTTPListen = v
+	return v, nil
+}
+
+// isLoopback says whether listening at host:port stays within this host.
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	return isLoopbackHost(host)
+}
+
+func isLoopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// limits accepts anything but normalizes "none"; whether the limits make sense
+// is for Options.Check to say, which knows the ledger.
+func limits(t *target, v string) (string, error) {
+	if v = strings.TrimSpace(v); strings.EqualFold(v, "none") {
+		v = "none"
+	}
+	t.Quota = v
+	return v, nil
+}
+
+// headers accepts name:value pairs between semicolons, as OpenCTI's client
+// does, but refuses what that client would skip.
+func headers(t *target, v string) (string, error) {
+	var list []Header
+	for pair := range strings.SplitSeq(v, ";") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(pair, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		const special = "!#$%&'*+-.^_`|~"
+		badName := func(r rune) bool {
+			return (r > '~' || !unicode.IsLetter(r) && !unicode.IsDigit(r)) && !strings.ContainsRune(special, r)
+		}
+		if !ok || name == "" || strings.ContainsFunc(name, badName) {
+			return "", errors.New("write name:value, and ; between two")
+		}
+		if strings.ContainsFunc(value, unicode.IsControl) {
+			return "", errors.New("a header's value holds a control character")
+		}
+		list = append(list, Header{Name: name, Value: Secret(value)})
+	}
+	t.OpenCTICustomHeaders = list
+	return v, nil
+}
+
+// discard is for a setting that is read before all others.
+func discard(_ *target, v string) (string, error) { return v, nil }

@@ -1,0 +1,293 @@
+package settings
+
+import (
+	"slices"
+	"time"
+)
+
+// Need says what a command is going to do, and so which settings it cannot do
+// without. The zero value needs everything.
+type Need int
+
+const (
+	// NeedRun is the daemon: OpenCTI, the provider and the data directory.
+	NeedRun Need = iota
+	// NeedLookup asks the provider, without OpenCTI.
+	NeedLookup
+	// NeedData reads or changes the data directory only.
+	NeedData
+)
+
+// Kind is the kind of a setting's value, in words for documentation.
+type Kind string
+
+// The kinds. A new one needs a parser in parse.go and a case in yamlSample.
+const (
+	KindText      Kind = "text"
+	KindSecret    Kind = "secret"
+	KindBool      Kind = "boolean"
+	KindInt       Kind = "integer"
+	KindDuration  Kind = "duration"
+	KindList      Kind = "list"
+	KindURL       Kind = "URL"
+	KindTLP       Kind = "TLP"
+	KindUUID      Kind = "UUID"
+	KindEnum      Kind = "one of"
+	KindPath      Kind = "path"
+	KindPEM       Kind = "PEM or path"
+	KindListen    Kind = "host:port"
+	KindQuota     Kind = "limits"
+	KindBoolOrPEM Kind = "boolean or path"
+)
+
+// Setting is one row of the table, for documentation and tests.
+type Setting struct {
+	// Name is the environment variable.
+	Name string
+	// YAML is section.key of config.yml; empty for what only the environment has.
+	YAML string
+	// Title is the setting's name in prose.
+	Title string
+	// Group is the heading that it stands under.
+	Group string
+	// Kind is the kind of value.
+	Kind Kind
+	// Default is the value when none is given; empty when there is none.
+	Default string
+	// DefaultNote says what holds when there is no default value.
+	DefaultNote string
+	// Example is a value for samples when there is no default.
+	Example string
+	// Values are the possible values of KindEnum.
+	Values []string
+	// Secret says that it is never printed and may come from NAME_FILE.
+	Secret bool
+	// Required says that the commands it is for do not start without it.
+	Required bool
+	// For is the least demanding Need that it matters to.
+	For Need
+	// Help is one sentence.
+	Help string
+}
+
+// row is a setting with the way into its field.
+type row struct {
+	Setting
+	parse parser
+	// also is another environment name that is read, and alsoYAML another key.
+	also, alsoYAML string
+}
+
+// Table lists every setting, in the order of the documentation.
+func Table() []Setting {
+	var all []Setting
+	for _, r := range table() {
+		all = append(all, r.Setting)
+	}
+	return all
+}
+
+// table is the one list of settings.
+func table() []row {
+	return slices.Concat(
+		grouped("OpenCTI", openctiRows()),
+		grouped("Connector", connectorRows()),
+		grouped("Connector", transportRows()),
+		grouped("RabbitMQ", mqRows()),
+		grouped("Proofpoint ET Intelligence", sourceRows()),
+		grouped("enrichgate", gatewayRows()),
+	)
+}
+
+// grouped puts rows under a heading.
+func grouped(name string, rows []row) []row {
+	for i := range rows {
+		rows[i].Group = name
+	}
+	return rows
+}
+
+func openctiRows() []row {
+	return []row{
+		{Setting: Setting{Name: "OPENCTI_URL", YAML: "opencti.url", Title: "OpenCTI URL", Kind: KindURL, Required: true, Example: "http://localhost",
+			Help: "Address of the OpenCTI platform."},
+			parse: address("", func(s *Settings) *string { return &s.OpenCTIURL })},
+		{Setting: Setting{Name: "OPENCTI_TOKEN", YAML: "opencti.token", Title: "OpenCTI token", Kind: KindSecret, Secret: true, Required: true,
+			Help: "Token of the user that the connector works as; the role Connector has all it needs."},
+			parse: headerSecret(func(s *Settings) *Secret { return &s.OpenCTIToken })},
+		{Setting: Setting{Name: "OPENCTI_SSL_VERIFY", YAML: "opencti.ssl_verify", Title: "Verify OpenCTI's certificate", Kind: KindBoolOrPEM, Default: "true",
+			Help: "Whether the platform's certificate is checked, or the path of the CA bundle to check it with (the Python client does not check unless told to)."},
+			parse: verify},
+		{Setting: Setting{Name: "OPENCTI_JSON_LOGGING", YAML: "opencti.json_logging", Title: "JSON log", Kind: KindBool, Default: "true", For: NeedData,
+			Help: "Whether log lines are JSON objects or plain text."},
+			parse: boolean(func(s *Settings) *bool { return &s.OpenCTIJSONLogging })},
+		{Setting: Setting{Name: "OPENCTI_CUSTOM_HEADERS", YAML: "opencti.custom_headers", Title: "Custom headers", Kind: KindSecret, Secret: true, DefaultNote: "none", Example: "X-Proxy-Auth:ChangeMe",
+			Help: "Headers that go with every request to OpenCTI, as name:value;name2:value2."},
+			parse: headers},
+	}
+}
+
+func connectorRows() []row {
+	return []row{
+		{Setting: Setting{Name: "CONNECTOR_ID", YAML: "connector.id", Title: "Connector ID", Kind: KindUUID, Required: true,
+			Help: "UUID of this connector, made once and kept; with the ID of the Python connector its queue is taken over."},
+			parse: connectorID},
+		{Setting: Setting{Name: "CONNECTOR_TYPE", YAML: "connector.type", Title: "Connector type", Kind: KindEnum, Default: "INTERNAL_ENRICHMENT", Values: []string{"INTERNAL_ENRICHMENT"},
+			Help: "Always INTERNAL_ENRICHMENT."},
+			parse: oneOf(func(s *Settings) *string { return &s.ConnectorType }, "INTERNAL_ENRICHMENT")},
+		{Setting: Setting{Name: "CONNECTOR_NAME", YAML: "connector.name", Title: "Connector name", Kind: KindText, Default: "Proofpoint ET Intelligence", For: NeedData,
+			Help: "Name that analysts see and that stands in each log line."},
+			parse: connectorName},
+		{Setting: Setting{Name: "CONNECTOR_SCOPE", YAML: "connector.scope", Title: "Connector scope", Kind: KindList, Default: "IPv4-Addr,Domain-Name,StixFile",
+			Help: "Entity types to enrich."},
+			parse: scope},
+		{Setting: Setting{Name: "CONNECTOR_AUTO", YAML: "connector.auto", Title: "Automatic enrichment", Kind: KindBool, Default: "false",
+			Help: "Whether every new entity in scope is enriched unasked, which spends quota on each (the public connector's default is true)."},
+			parse: boolean(func(s *Settings) *bool { return &s.ConnectorAuto })},
+		{Setting: Setting{Name: "CONNECTOR_AUTO_UPDATE", YAML: "connector.auto_update", Title: "Enrichment on update", Kind: KindBool, Default: "false",
+			Help: "Whether automatic enrichment also follows each change of an entity."},
+			parse: boolean(func(s *Settings) *bool { return &s.ConnectorAutoUpdate })},
+		{Setting: Setting{Name: "CONNECTOR_ENRICHMENT_RESOLUTION", YAML: "connector.enrichment_resolution", Title: "Enrichment resolution", Kind: KindEnum, Default: "none", Values: []string{"none", "stix_bundle"},
+			Help: "What OpenCTI sends beside the entity."},
+			parse: oneOf(func(s *Settings) *string { return &s.ConnectorEnrichmentResolution }, "none", "stix_bundle")},
+		{Setting: Setting{Name: "CONNECTOR_ONLY_CONTEXTUAL", YAML: "connector.only_contextual", Title: "Only contextual", Kind: KindBool, Default: "false",
+			Help: "Registered with OpenCTI as it is."},
+			parse: boolean(func(s *Settings) *bool { return &s.ConnectorOnlyContextual })},
+		{Setting: Setting{Name: "CONNECTOR_LOG_LEVEL", YAML: "connector.log_level", Title: "Log level", Kind: KindEnum, Default: "error", For: NeedData,
+			Values: []string{"debug", "info", "warn", "warning", "error", "critical"},
+			Help:   "Least level that is logged."},
+			parse: logLevel},
+	}
+}
+
+// transportRows are how messages come and bundles go.
+func transportRows() []row {
+	return []row{
+		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL", YAML: "connector.listen_protocol", Title: "Listen protocol", Kind: KindEnum, Default: "AMQP", Values: []string{"AMQP", "API"},
+			Help: "Whether messages are fetched from RabbitMQ or posted to this daemon by the OpenCTI worker."},
+			parse: oneOf(func(s *Settings) *string { return &s.ListenProtocol }, "AMQP", "API")},
+		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_PORT", YAML: "connector.listen_protocol_api_port", Title: "Callback port", Kind: KindInt, Default: "7070",
+			Help: "Port of the callback server when the listen protocol is API."},
+			parse: integer(1, 65535, func(s *Settings) *int { return &s.ListenAPIPort })},
+		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_PATH", YAML: "connector.listen_protocol_api_path", Title: "Callback path", Kind: KindText, Default: "/api/callback",
+			Help: "Path of the callback."},
+			parse: urlPath(func(s *Settings) *string { return &s.ListenAPIPath })},
+		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_URI", YAML: "connector.listen_protocol_api_uri", Title: "Callback URI", Kind: KindURL, DefaultNote: "127.0.0.1 with the callback port", Example: "http://enrichgate:7070",
+			Help: "Address, without path, at which the OpenCTI worker reaches the callback server."},
+			parse: address("", func(s *Settings) *string { return &s.ListenAPIURI })},
+		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_SSL", YAML: "connector.listen_protocol_api_ssl", Title: "Callback TLS", Kind: KindBool, Default: "false",
+			Help: "Whether the callback server speaks TLS, with the key and certificate below."},
+			parse: boolean(func(s *Settings) *bool { return &s.ListenAPISSL })},
+		{Setting: Setting{Name: "LISTEN_PROTOCOL_API_SSL_KEY", YAML: "connector.listen_protocol_api_ssl_key", Title: "Callback TLS key", Kind: KindPEM, Secret: true, DefaultNote: "none", Example: "/etc/enrichgate/callback.key",
+			Help: "Private key, without a passphrase, as a path or as PEM text."},
+			parse: pemKey(func(s *Settings) *Secret { return &s.ListenAPISSLKey })},
+		{Setting: Setting{Name: "LISTEN_PROTOCOL_API_SSL_CERT", YAML: "connector.listen_protocol_api_ssl_cert", Title: "Callback TLS certificate", Kind: KindPEM, DefaultNote: "none", Example: "/etc/enrichgate/callback.crt",
+			Help: "Certificate chain as a path or as PEM text."},
+			parse: pemText("CERTIFICATE", func(s *Settings) *string { return &s.ListenAPISSLCert })},
+		{Setting: Setting{Name: "CONNECTOR_QUEUE_PROTOCOL", YAML: "connector.queue_protocol", Title: "Queue protocol", Kind: KindEnum, Default: "amqp", Values: []string{"amqp", "api"},
+			Help: "Whether bundles go to RabbitMQ or through OpenCTI's API."},
+			also:  "QUEUE_PROTOCOL",
+			parse: oneOf(func(s *Settings) *string { return &s.QueueProtocol }, "amqp", "api")},
+	}
+}
+
+// mqRows override what the registration says about RabbitMQ.
+func mqRows() []row {
+	const platform = "as OpenCTI says"
+	return []row{
+		{Setting: Setting{Name: "MQ_HOST", YAML: "mq.host", Title: "RabbitMQ host", Kind: KindText, DefaultNote: platform, Example: "rabbitmq",
+			Help: "Host of RabbitMQ as this daemon reaches it."},
+			parse: hostName(func(s *Settings) *string { return &s.MQHost })},
+		{Setting: Setting{Name: "MQ_PORT", YAML: "mq.port", Title: "RabbitMQ port", Kind: KindInt, DefaultNote: platform, Example: "5672",
+			Help: "Port of RabbitMQ."},
+			parse: integer(1, 65535, func(s *Settings) *int { return &s.MQPort })},
+		{Setting: Setting{Name: "MQ_VHOST", YAML: "mq.vhost", Title: "RabbitMQ virtual host", Kind: KindText, DefaultNote: platform, Example: "/",
+			Help: "Virtual host at RabbitMQ."},
+			parse: text(func(s *Settings) *string { return &s.MQVHost })},
+		{Setting: Setting{Name: "MQ_USER", YAML: "mq.user", Title: "RabbitMQ user", Kind: KindText, DefaultNote: platform, Example: "opencti",
+			Help: "User at RabbitMQ."},
+			parse: text(func(s *Settings) *string { return &s.MQUser })},
+		{Setting: Setting{Name: "MQ_PASS", YAML: "mq.pass", Title: "RabbitMQ password", Kind: KindSecret, Secret: true, DefaultNote: platform,
+			Help: "Password at RabbitMQ."},
+			parse: secret(func(s *Settings) *Secret { return &s.MQPass })},
+		{Setting: Setting{Name: "MQ_USE_SSL", YAML: "mq.use_ssl", Title: "RabbitMQ TLS", Kind: KindBool, DefaultNote: platform, Example: "true",
+			Help: "Whether RabbitMQ is spoken to by TLS."},
+			parse: maybe(func(s *Settings) **bool { return &s.MQUseSSL })},
+		{Setting: Setting{Name: "MQ_USE_SSL_CA", YAML: "mq.use_ssl_ca", Title: "RabbitMQ CA", Kind: KindPEM, DefaultNote: "the system's", Example: "/etc/enrichgate/rabbitmq-ca.crt",
+			Help: "CA bundle to check RabbitMQ's certificate with, as a path or as PEM text."},
+			parse: pemText("CERTIFICATE", func(s *Settings) *string { return &s.MQUseSSLCA })},
+		{Setting: Setting{Name: "MQ_USE_SSL_CERT", YAML: "mq.use_ssl_cert", Title: "RabbitMQ client certificate", Kind: KindPEM, DefaultNote: "none", Example: "/etc/enrichgate/rabbitmq.crt",
+			Help: "Client certificate for RabbitMQ, as a path or as PEM text."},
+			parse: pemText("CERTIFICATE", func(s *Settings) *string { return &s.MQUseSSLCert })},
+		{Setting: Setting{Name: "MQ_USE_SSL_KEY", YAML: "mq.use_ssl_key", Title: "RabbitMQ client key", Kind: KindPEM, Secret: true, DefaultNote: "none", Example: "/etc/enrichgate/rabbitmq.key",
+			Help: "Key of the client certificate, as a path or as PEM text."},
+			parse: pemKey(func(s *Settings) *Secret { return &s.MQUseSSLKey })},
+		{Setting: Setting{Name: "MQ_USE_SSL_PASSPHRASE", YAML: "mq.use_ssl_passphrase", Title: "RabbitMQ key passphrase", Kind: KindSecret, Secret: true, DefaultNote: "none",
+			Help: "Passphrase of that key."},
+			parse: secret(func(s *Settings) *Secret { return &s.MQUseSSLPassphrase })},
+		{Setting: Setting{Name: "MQ_USE_SSL_REJECT_UNAUTHORIZED", YAML: "mq.use_ssl_reject_unauthorized", Title: "Verify RabbitMQ's certificate", Kind: KindBool, Default: "true",
+			Help: "Whether RabbitMQ's certificate is checked (the Python client does not check unless told to)."},
+			parse: boolean(func(s *Settings) *bool { return &s.MQUseSSLRejectUnauthorized })},
+	}
+}
+
+func sourceRows() []row {
+	const section, prefix = "proofpoint_et_intelligence.", "PROOFPOINT_ET_INTELLIGENCE_"
+	const century = 100 * 365 * day
+	return []row{
+		{Setting: Setting{Name: prefix + "API_BASE_URL", YAML: section + "api_base_url", Title: "API base URL", Kind: KindURL, Default: "https://api.emergingthreats.net/v1/", For: NeedLookup,
+			Help: "Address of the provider's API."},
+			parse: address("/", func(s *Settings) *string { return &s.APIBaseURL })},
+		{Setting: Setting{Name: prefix + "API_KEY", YAML: section + "api_key", Title: "API key", Kind: KindSecret, Secret: true, Required: true, For: NeedLookup,
+			Help: "Key of the provider's API."},
+			parse: headerSecret(func(s *Settings) *Secret { return &s.APIKey })},
+		{Setting: Setting{Name: prefix + "MAX_TLP", YAML: section + "max_tlp", Title: "Highest TLP", Kind: KindTLP, Default: "TLP:AMBER+STRICT", For: NeedLookup,
+			Help: "Highest marking of an entity that may be looked up; newer releases of the public connector call it CONNECTOR_MAX_TLP, which is read too."},
+			also: "CONNECTOR_MAX_TLP", alsoYAML: "connector.max_tlp",
+			parse: tlp(func(s *Settings) *string { return &s.MaxTLP })},
+		{Setting: Setting{Name: prefix + "UNMARKED_TLP", YAML: section + "unmarked_tlp", Title: "TLP of unmarked entities", Kind: KindTLP, Default: "TLP:CLEAR", For: NeedLookup,
+			Help: "What an entity without a marking counts as."},
+			parse: tlp(func(s *Settings) *string { return &s.UnmarkedTLP })},
+		{Setting: Setting{Name: prefix + "IMPORT_LAST_SEEN_TIME_WINDOW", YAML: section + "import_last_seen_time_window", Title: "Last-seen window", Kind: KindDuration, Default: "P30D", For: NeedLookup,
+			Help: "How long ago a related domain, address or sample may have been seen last to be imported."},
+			parse: duration(1, century, func(s *Settings) *time.Duration { return &s.ImportLastSeenTimeWindow })},
+		{Setting: Setting{Name: prefix + "QUOTA", YAML: section + "quota", Title: "Quota", Kind: KindQuota, Default: "200/minute", For: NeedData,
+			Help: "Limits of the API key between commas, such as 200/minute,1000/day,10000/month, or none for no limit; what is spent is counted either way."},
+			parse: limits},
+		{Setting: Setting{Name: prefix + "CACHE_TTL", YAML: section + "cache_ttl", Title: "Cache TTL", Kind: KindDuration, DefaultNote: "each endpoint's own", Example: "PT24H", For: NeedLookup,
+			Help: "How long an answer stays fresh and is not asked for again, whatever the endpoint."},
+			parse: duration(1, century, func(s *Settings) *time.Duration { return &s.CacheTTL })},
+		{Setting: Setting{Name: prefix + "CACHE_STALE", YAML: section + "cache_stale", Title: "Stale answers", Kind: KindDuration, Default: "P7D", For: NeedLookup,
+			Help: "How long an expired answer may still be served, marked as such, when the quota or the provider refuses; 0 means never."},
+			parse: duration(0, century, func(s *Settings) *time.Duration { return &s.CacheStale })},
+		{Setting: Setting{Name: prefix + "TIMEOUT", YAML: section + "timeout", Title: "Call timeout", Kind: KindDuration, Default: "PT20S", For: NeedLookup,
+			Help: "How long one call to the provider may take, at most PT5M."},
+			parse: duration(time.Millisecond, 5*time.Minute, func(s *Settings) *time.Duration { return &s.Timeout })},
+		{Setting: Setting{Name: prefix + "SKIP_PRIVATE", YAML: section + "skip_private", Title: "Skip private addresses", Kind: KindBool, Default: "true", For: NeedLookup,
+			Help: "Whether private and reserved addresses are answered without a call."},
+			parse: boolean(func(s *Settings) *bool { return &s.SkipPrivate })},
+	}
+}
+
+func gatewayRows() []row {
+	return []row{
+		{Setting: Setting{Name: "ENRICHGATE_CONFIG", Title: "Configuration file", Kind: KindPath, DefaultNote: "config.yml, else /etc/enrichgate/config.yml", Example: "/etc/enrichgate/config.yml", For: NeedData,
+			Help: "The configuration file; given so, it must exist."},
+			parse: discard},
+		{Setting: Setting{Name: "ENRICHGATE_DATA_DIR", YAML: "enrichgate.data_dir", Title: "Data directory", Kind: KindPath, Default: "data", For: NeedData,
+			Help: "Directory of the ledger and the cache, to be kept across upgrades; relative to the working directory (the container image sets /data)."},
+			parse: folder(func(s *Settings) *string { return &s.DataDir })},
+		{Setting: Setting{Name: "ENRICHGATE_HTTP_LISTEN", YAML: "enrichgate.http_listen", Title: "HTTP address", Kind: KindListen, Default: "127.0.0.1:8080", For: NeedData,
+			Help: "host:port of the page, the API and the metrics, or off; beyond this host only with a token."},
+			parse: httpListen},
+		{Setting: Setting{Name: "ENRICHGATE_HTTP_TOKEN", YAML: "enrichgate.http_token", Title: "HTTP token", Kind: KindSecret, Secret: true, DefaultNote: "none",
+			Help: "Token that HTTP clients must send."},
+			parse: headerSecret(func(s *Settings) *Secret { return &s.HTTPToken })},
+		{Setting: Setting{Name: "ENRICHGATE_WORKERS", YAML: "enrichgate.workers", Title: "Workers", Kind: KindInt, Default: "64",
+			Help: "How many messages are handled at the same time."},
+			parse: integer(1, 1024, func(s *Settings) *int { return &s.Workers })},
+		{Setting: Setting{Name: "ENRICHGATE_SHUTDOWN_TIMEOUT", YAML: "enrichgate.shutdown_timeout", Title: "Shutdown timeout", Kind: KindDuration, Default: "PT30S",
+			Help: "How long a stop waits for messages in work before they go back to the queue."},
+			parse: duration(0, time.Hour, func(s *Settings) *time.Duration { return &s.ShutdownTimeout })},
+	}
+}

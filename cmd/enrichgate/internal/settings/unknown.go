@@ -1,0 +1,152 @@
+package settings
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// unknownKeys goes through the file. In the sections of OpenCTI an unknown key
+// belongs to another release and is noted; in ours it is a slip.
+func (l *loader) unknownKeys() {
+	known := map[string]bool{}
+	for _, r := range l.rows {
+		known[r.YAML] = true
+		known[r.alsoYAML] = true
+		if r.Secret {
+			known[r.YAML+"_file"] = true
+		}
+	}
+	for _, e := range l.doc.keys {
+		switch path := e.path(); {
+		case e.section == "":
+			l.unknownSection(e)
+		case known[path]:
+		case e.section == "proofpoint_et_intelligence" || e.section == "enrichgate":
+			l.unknown(Problem{Name: plain(path), Where: l.doc.where(e.line)},
+				closest(path, e.section+".", l.yamlNames(e.section)))
+		case e.section == "connector" || e.section == "opencti" || e.section == "mq":
+			l.ignored(plain(path)+" ("+l.doc.where(e.line)+")", strings.ToUpper(e.section+"_"+e.key))
+		}
+	}
+}
+
+// unknownSection judges a top-level key.
+func (l *loader) unknownSection(e entry) {
+	if isSection(e.key) {
+		return
+	}
+	p := Problem{Name: plain(e.key), Where: l.doc.where(e.line)}
+	for _, r := range l.rows {
+		if strings.EqualFold(e.key, r.Name) && r.YAML != "" {
+			l.unknown(p, r.YAML)
+			return
+		}
+	}
+	if best := closest(e.key, "", sections()); best != "" && e.key != "s3" {
+		l.unknown(p, best)
+		return
+	}
+	l.target.Notices = append(l.target.Notices, p.Name+" ("+p.Where+"): section not read")
+}
+
+// unknownVariables goes through the environment.
+func (l *loader) unknownVariables() {
+	known := map[string]bool{"": true}
+	for _, r := range l.rows {
+		known[r.Name] = true
+		known[r.also] = true
+		if r.Secret {
+			known[r.Name+"_FILE"] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.env)) {
+		upper := strings.ToUpper(name)
+		ours := strings.HasPrefix(upper, "PROOFPOINT_") || strings.HasPrefix(upper, "ENRICHGATE_")
+		switch {
+		case known[name]:
+		case ours && isKubernetesLink(name, l.env[name]):
+			l.target.Notices = append(l.target.Notices, name+": written by Kubernetes for a service, ignored")
+		case ours:
+			l.unknownVariable(name, upper)
+		default:
+			l.ignored(name, name)
+		}
+	}
+}
+
+// unknownVariable reports a name under one of our prefixes.
+func (l *loader) unknownVariable(name, upper string) {
+	const section, ghost = "PROOFPOINT_ET_INTELLIGENCE_", "PROOFPOINT_ET_"
+	p := Problem{Name: plain(name)}
+	names := l.envNames(upper[:strings.Index(upper, "_")+1])
+	if rest, ok := strings.CutPrefix(upper, ghost); ok && !strings.HasPrefix(upper, section) && slices.Contains(names, section+rest) {
+		p.Text = "not read by the public connector either; did you mean " + section + rest + "?"
+		l.unknown(p, "")
+		return
+	}
+	family := "ENRICHGATE_"
+	for _, f := range []string{"PROOFPOINT_", ghost, section} {
+		if strings.HasPrefix(upper, f) {
+			family = f
+		}
+	}
+	l.unknown(p, closest(upper, family, names))
+}
+
+// unknown adds a problem about a name, with what was probably meant.
+func (l *loader) unknown(p Problem, meant string) {
+	p.rank = rankUnknown
+	if p.Text == "" {
+		p.Text = "unknown"
+	}
+	if meant != "" {
+		p.Text += "; did you mean " + meant + "?"
+	}
+	l.problems = append(l.problems, p)
+}
+
+// ignored notes a name that is OpenCTI's but not read here; where an operator
+// may count on it, as a warning.
+func (l *loader) ignored(shown, name string) {
+	what, official := elsewhere(name)
+	theirs := slices.ContainsFunc([]string{"OPENCTI_", "CONNECTOR_", "MQ_"}, func(p string) bool { return strings.HasPrefix(name, p) })
+	switch {
+	case what != "":
+		l.target.Warnings = append(l.target.Warnings, shown+" has no effect here: "+what)
+	case official:
+		l.target.Notices = append(l.target.Notices, shown+" is for other types of connectors and has no effect")
+	case theirs:
+		l.target.Notices = append(l.target.Notices, shown+" is not known here and has no effect")
+	}
+}
+
+// envNames are the environment names with a prefix, those of secret files included.
+func (l *loader) envNames(prefix string) []string {
+	var names []string
+	for _, r := range l.rows {
+		if !strings.HasPrefix(r.Name, prefix) {
+			continue
+		}
+		names = append(names, r.Name)
+		if r.Secret {
+			names = append(names, r.Name+"_FILE")
+		}
+	}
+	return names
+}
+
+// yamlNames are the paths of a section, those of secret files included.
+func (l *loader) yamlNames(section string) []string {
+	var names []string
+	for _, r := range l.rows {
+		if !strings.HasPrefix(r.YAML, section+".") {
+			continue
+		}
+		names = append(names, r.YAML)
+		if r.Secret {
+			names = append(names, r.YAML+"_file")
+		}
+	}
+	return names
+}

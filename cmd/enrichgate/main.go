@@ -1,0 +1,124 @@
+// Command enrichgate is an OpenCTI enrichment connector that never pays twice:
+// it keeps every answer of a paid threat-intelligence API, lets concurrent
+// requests share one call, and writes each unit of quota into a durable ledger
+// before the call leaves.
+//
+// main turns signals into the end of a context and errors into exit codes; each
+// subcommand has a file of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+)
+
+// Exit codes beside 0 and 1. 78 is sysexits' EX_CONFIG, which service managers
+// can be told not to restart on.
+const (
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitAuth        = 4
+	exitDenied      = 5
+	exitQuota       = 6
+	exitStale       = 7
+	exitUnavailable = 8
+	exitConfig      = settings.ExitCode
+	exitInterrupted = 130
+)
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// environment is what a command may touch of the world; tests bring their own.
+type environment struct {
+	ctx            context.Context
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+// cli is the command line; kong reads it off the tags.
+type cli struct {
+	Config string `help:"Path of config.yml (default: $ENRICHGATE_CONFIG, ./config.yml, /etc/enrichgate/config.yml)." type:"path" placeholder:"FILE"`
+
+	Run     runCmd     `cmd:"" help:"Run the connector."`
+	Lookup  lookupCmd  `cmd:"" help:"Look a value up: an IP address, a domain or a file hash."`
+	Quota   quotaCmd   `cmd:"" help:"Show what was spent and what is left."`
+	Demo    demoCmd    `cmd:"" help:"Show the whole thing at work: no key, no broker, no OpenCTI, no network."`
+	Conf    configCmd  `cmd:"" name:"config" help:"Check the configuration."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the running connector whether it is ready; for container health checks."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(environment{ctx: ctx, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// execute runs one command line and says how it ended.
+func execute(env environment, args []string) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("enrichgate"),
+		kong.Description("An OpenCTI enrichment connector that never pays twice."),
+		kong.Writers(env.stdout, env.stderr), kong.Exit(func(code int) { exited = code }), kong.Bind(&env, &c),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		return fail(env.stderr, err)
+	}
+	k, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited // --help
+	}
+	if err != nil {
+		fmt.Fprintf(env.stderr, "enrichgate: %v (see enrichgate --help)\n", err)
+		return exitUsage
+	}
+	if err := k.Run(); err != nil {
+		return fail(env.stderr, err)
+	}
+	return 0
+}
+
+// fail prints an error, one line unless it is a list of problems, and chooses
+// the exit code.
+func fail(w io.Writer, err error) int {
+	var problems *settings.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintln(w, strings.TrimRight(problems.Error(), "\n"))
+		return exitConfig
+	}
+	var coded *exitError
+	if errors.As(err, &coded) {
+		if coded.err != nil {
+			fmt.Fprintln(w, "enrichgate:", oneLine(coded.err))
+		}
+		return coded.code
+	}
+	fmt.Fprintln(w, "enrichgate:", oneLine(err))
+	return 1
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// load reads the settings for a command.
+func (c *cli) load(env *environment, need settings.Need) (settings.Settings, error) {
+	return settings.Load(settings.Options{Environ: env.environ, ConfigPath: c.Config, Need: need, Check: checkSetting})
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/enrichgate/enrichgate/enrich/httpapi"
+)
+
+// front is what the daemon answers over HTTP: on the operator's address, and
+// without a token on a socket in the data directory, for the command line.
+type front struct {
+	servers []*http.Server
+	socket  string // a temporary directory to remove; "" when the socket is in the data directory
+	tcp     net.Addr
+}
+
+// maxSocketPath is what a unix socket's address holds on Linux, less the zero.
+const maxSocketPath = 107
+
+// listen starts the listeners. healthy is why the connector does not work.
+func (a *app) listen(address string, healthy func() error) (f *front, err error) {
+	f = &front{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.close())
+		}
+	}()
+	path := a.dir.file(fileSocket)
+	if len(path) > maxSocketPath {
+		if f.socket, err = os.MkdirTemp("", "enrichgate"); err != nil {
+			return f, fmt.Errorf("local socket: %w", err)
+		}
+		path = filepath.Join(f.socket, fileSocket)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return f, fmt.Errorf("local socket: %w", err)
+	}
+	local, err := net.Listen("unix", path)
+	if err != nil {
+		return f, fmt.Errorf("local socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return f, errors.Join(fmt.Errorf("local socket: %w", err), local.Close())
+	}
+	f.serve(local, a.handler(true, healthy))
+	if address != "" {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			return f, fmt.Errorf("ENRICHGATE_HTTP_LISTEN: %w", err)
+		}
+		f.tcp = ln.Addr()
+		f.serve(ln, a.handler(false, healthy))
+	}
+	// Only now: whoever reads this may come at once.
+	return f, a.dir.listensAt(path)
+}
+
+func (f *front) serve(ln net.Listener, h http.Handler) {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	f.servers = append(f.servers, srv)
+	go func() { _ = srv.Serve(ln) }() // ends with ErrServerClosed, or with the listener
+}
+
+func (f *front) address() string {
+	if f.tcp == nil {
+		return "off"
+	}
+	return f.tcp.String()
+}
+
+// close lets running answers end for a moment.
+func (f *front) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var errs []error
+	for _, s := range f.servers {
+		if s.Shutdown(ctx) != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if f.socket != "" {
+		errs = append(errs, os.RemoveAll(f.socket))
+	}
+	return errors.Join(errs...)
+}
+
+// handler is what both listeners answer.
+func (a *app) handler(local bool, healthy func() error) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	// Alive: the process answers. No dependency, or its outage would become a restart.
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
+	// Healthy: it can do its job of not losing money, whoever else is away.
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		health(w, map[string]error{"ledger": a.ledger.Healthy()})
+	})
+	// Ready: it takes messages.
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		health(w, map[string]error{"ledger": a.ledger.Healthy(), "connector": healthy()})
+	})
+	mux.Handle("/api/v1/", httpapi.New(httpapi.Config{
+		Gateway: a.gateway, Usage: a.ledger.Usage, Token: a.settings.HTTPToken.Reveal(), Local: local, Log: a.log,
+	}))
+	return http.MaxBytesHandler(mux, 1<<20)
+}
+
+// health answers 200 when nothing is wrong, else 503 with what is.
+func health(w http.ResponseWriter, checks map[string]error) {
+	status := http.StatusOK
+	body := map[string]string{"status": "ok"}
+	for name, err := range checks {
+		body[name] = "ok"
+		if err != nil {
+			status, body[name], body["status"] = http.StatusServiceUnavailable, err.Error(), "unavailable"
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+}

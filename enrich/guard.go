@@ -1,0 +1,122 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// guard keeps calls away from a provider that does not want them: at once and
+// for a while when it refuses our key, after a row of failures when it is down,
+// and until the time that it named when it asked for patience. All of this is
+// per source and shared by every request, and none of it costs a unit.
+type guard struct {
+	auth   *gobreaker.TwoStepCircuitBreaker[struct{}]
+	outage *gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	mu    sync.Mutex
+	until time.Time // no call before
+}
+
+const (
+	// authPause is how long a refused key is left alone. One probe follows.
+	authPause = 5 * time.Minute
+	// outagePause and outageRow: so many failures in a row, so long a pause.
+	outagePause = 30 * time.Second
+	outageRow   = 10
+)
+
+func newGuard() *guard {
+	breaker := func(name string, pause time.Duration, row uint32) *gobreaker.TwoStepCircuitBreaker[struct{}] {
+		return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+			Name: name, MaxRequests: 1, Timeout: pause,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= row },
+		})
+	}
+	return &guard{auth: breaker("auth", authPause, 1), outage: breaker("outage", outagePause, outageRow)}
+}
+
+var (
+	errKeyRefused = errors.New("the provider refused the API key a moment ago; it is not asked again for now")
+	errDown       = errors.New("the provider failed too often in a row; it is not asked again for now")
+)
+
+// check is the cheap look before units are reserved.
+func (g *guard) check() error {
+	if g.auth.State() == gobreaker.StateOpen {
+		return &callError{Class: AuthFailed, Err: errKeyRefused}
+	}
+	if g.outage.State() == gobreaker.StateOpen {
+		return &callError{Class: ServerError, Err: errDown}
+	}
+	return nil
+}
+
+// admit claims the right to make one call; done must be told how it ended.
+func (g *guard) admit() (done func(Class), err error) {
+	authDone, err := g.auth.Allow()
+	if err != nil {
+		return nil, &callError{Class: AuthFailed, Err: errKeyRefused}
+	}
+	outageDone, err := g.outage.Allow()
+	if err != nil {
+		authDone(nil)
+		return nil, &callError{Class: ServerError, Err: errDown}
+	}
+	return func(c Class) {
+		var authErr, outageErr error
+		switch c {
+		case AuthFailed:
+			authErr = errKeyRefused
+		case ServerError, TimedOut, NetworkError:
+			outageErr = errDown
+		}
+		authDone(authErr)
+		outageDone(outageErr)
+	}, nil
+}
+
+// hold keeps every call back until t; an earlier time changes nothing.
+func (g *guard) hold(t time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.After(g.until) {
+		g.until = t
+	}
+}
+
+// wait sleeps until calls may go again, or says at once that this takes longer
+// than patience.
+func (g *guard) wait(ctx context.Context, now func() time.Time, patience time.Duration) error {
+	for {
+		g.mu.Lock()
+		until := g.until
+		g.mu.Unlock()
+		d := until.Sub(now())
+		if d <= 0 {
+			return nil
+		}
+		if d > patience {
+			return &callError{Class: RateLimited, Err: fmt.Errorf("the provider wants no calls before %s", until.UTC().Format(time.RFC3339))}
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// backoff is the pause after the nth refusal when the provider named none:
+// 1, 2, 4 s, each up to a quarter longer so that callers do not return together.
+func backoff(n int) time.Duration {
+	d := time.Second << (n - 1)
+	return d + rand.N(d/4)
+}

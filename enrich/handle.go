@@ -1,0 +1,133 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/enrichgate/enrichgate/quota"
+	"github.com/enrichgate/enrichgate/stixconv"
+)
+
+// Reporter tells the platform what becomes of one message. An error means that
+// the platform or the broker could not be told, and the message must come again.
+type Reporter interface {
+	// Received says that work on the message begins.
+	Received(context.Context) error
+	// Deliver hands over the bundle; it returns when the platform has it for good.
+	Deliver(context.Context, stixconv.Bundle) error
+	// Processed ends the message's work.
+	Processed(ctx context.Context, text string, failed bool) error
+}
+
+// Message is a request of the platform.
+type Message struct {
+	Request
+	// Problem is why the message cannot be worked on, nil for a good one. Its
+	// text is for the analyst.
+	Problem error
+}
+
+// Handle takes a message from arrival to fate. It returns nil when the message
+// is done with, whatever its fate, and may be acknowledged.
+func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
+	if err := to.Received(ctx); err != nil {
+		return fmt.Errorf("reporting the start: %w", err)
+	}
+	began := g.now()
+	result, err := Result{Bundle: original(m.Request)}, m.Problem
+	if err == nil {
+		result, err = g.Enrich(ctx, m.Request)
+	}
+	if cut := ctx.Err(); cut != nil {
+		// We are being stopped: what was paid for is in the cache, and the
+		// message comes again. Its failure is ours, not the provider's.
+		return cut
+	}
+	fate := fateOf(result, err)
+	// A playbook goes on with the bundle that it gave us, whatever happened.
+	if result.Changed || m.Trigger == quota.Playbook {
+		var unfit *InputError
+		if deliverErr := to.Deliver(ctx, result.Bundle); errors.As(deliverErr, &unfit) {
+			err, fate = unfit, Failed // it would be as unfit the next time
+		} else if deliverErr != nil {
+			return fmt.Errorf("delivering the bundle: %w", deliverErr)
+		}
+	}
+	text := result.Summary
+	if err != nil {
+		text = subject(m.Entity) + ": " + err.Error()
+	}
+	if err := to.Processed(ctx, text, fate.failed()); err != nil {
+		return fmt.Errorf("reporting the end: %w", err)
+	}
+	g.metrics.handled(m.Trigger, fate, g.now().Sub(began))
+	if m.Trigger == quota.Playbook && fate.failed() {
+		// A playbook step has no work to complain on.
+		g.log.Warn("a playbook step was answered without all that was asked for", "playbook", m.Playbook, "entity", m.Entity.ID, "reason", text)
+	}
+	return nil
+}
+
+// Fate is how a message ended. A new value needs: fateNames and failed.
+type Fate uint8
+
+const (
+	// Enriched: something was added.
+	Enriched Fate = iota
+	// Unchanged: the provider knows nothing, or nothing new.
+	Unchanged
+	// Denied: by policy; nothing left the platform.
+	Denied
+	// Incomplete: a part is missing, the others were delivered.
+	Incomplete
+	// Failed: nothing could be looked up.
+	Failed
+	numFates
+)
+
+var fateNames = [numFates]string{"enriched", "unchanged", "denied", "incomplete", "failed"}
+
+// String is the fate's name in the metrics.
+func (f Fate) String() string { return fateNames[f] }
+
+func (f Fate) failed() bool { return f == Incomplete || f == Failed }
+
+// fateOf maps what happened to a fate. A lookup that was served stale did bring
+// its answer; one that brought none is a failure and is reported as such.
+func fateOf(r Result, err error) Fate {
+	var refused *PolicyError
+	if errors.As(err, &refused) && refused.Kind != "scope" {
+		return Denied
+	}
+	if err != nil {
+		return Failed
+	}
+	missing, barred := 0, 0
+	for _, p := range r.Parts {
+		if p.Entry == nil {
+			missing++
+			if isBarred(p.Err) {
+				barred++
+			}
+		}
+	}
+	switch {
+	case barred > 0 && barred == missing:
+		return Denied
+	case missing == len(r.Parts):
+		return Failed
+	case missing > 0:
+		return Incomplete
+	case r.Changed:
+		return Enriched
+	default:
+		return Unchanged
+	}
+}
+
+// isBarred says that the trigger may not spend at all: policy, not failure.
+func isBarred(err error) bool {
+	var refused *refusedError
+	return errors.As(err, &refused) && refused.Decision.Limit.Units == 0
+}

@@ -1,0 +1,268 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/enrichgate/enrichgate/cache"
+	"github.com/enrichgate/enrichgate/quota"
+)
+
+// Part is how one lookup of a request ended.
+type Part struct {
+	Lookup Lookup
+	// Entry is the answer, nil when there is none.
+	Entry *cache.Entry
+	// Class of the answer, or of the failure.
+	Class Class
+	// Origin is where the answer came from.
+	Origin cache.Origin
+	// Stale says that the answer is past its TTL and was served because there was no other.
+	Stale bool
+	// Units that this request spent on it, retries included.
+	Units int64
+	// Err is why there is no fresh answer; nil when there is one.
+	Err error
+}
+
+// Cached says that the answer cost this request nothing because it was there.
+func (p Part) Cached() bool { return p.Entry != nil && p.Origin != cache.Loaded }
+
+// callError is a call that brought no answer.
+type callError struct {
+	Class Class
+	Err   error
+}
+
+func (e *callError) Error() string { return e.Err.Error() }
+func (e *callError) Unwrap() error { return e.Err }
+
+// refusedError is a ledger that said no.
+type refusedError struct{ Decision quota.Decision }
+
+func (e *refusedError) Error() string { return e.Decision.Reason() }
+
+// Step is a point on the way of a lookup, for those who watch the flow.
+type Step string
+
+// The steps at which a crash costs something different.
+const (
+	StepReserved Step = "reserved" // the units are on disk, the call has not left
+	StepAnswered Step = "answered" // the answer is here, and nowhere on disk
+	StepStored   Step = "stored"   // the answer is on disk, the units are not settled
+	StepSettled  Step = "settled"
+)
+
+const (
+	// maxAttempts bounds the calls for one lookup when the provider asks for patience.
+	maxAttempts = 3
+	// maxFailures bounds them when it fails otherwise: each attempt may be billed.
+	maxFailures = 2
+)
+
+// lookup brings one answer, as cheaply as it can be had.
+func (g *Gateway) lookup(ctx context.Context, r Request, l Lookup) Part {
+	key := cache.NewKey(g.source.Name(), l.Endpoint, l.Value, l.Vary)
+	p := Part{Lookup: l}
+	for {
+		var units int64
+		entry, origin, err := g.cache.Fetch(ctx, key, func(ctx context.Context) (*cache.Entry, error) {
+			return g.call(ctx, r, l, key, &units)
+		})
+		p.Origin = origin
+		if origin == cache.Loaded {
+			p.Units += units // written by our own load, which has returned
+		}
+		if err == nil {
+			p.Entry, p.Class = entry, Class(entry.Kind)
+			g.metrics.looked(p)
+			return p
+		}
+		p.Err, p.Class = err, classOf(err)
+		// A refusal that another, less privileged request ran into is not ours.
+		var refused *refusedError
+		if origin == cache.Shared && errors.As(err, &refused) && r.Trigger < refused.Decision.Trigger {
+			continue
+		}
+		break
+	}
+	if ctx.Err() == nil {
+		g.serveStale(&p, key)
+	}
+	g.metrics.looked(p)
+	return p
+}
+
+// serveStale falls back on an answer past its TTL: the quota or the provider
+// refuses, and an old answer that says so is better than none.
+func (g *Gateway) serveStale(p *Part, key cache.Key) {
+	if p.Class == AuthFailed || p.Class == Forbidden {
+		return // whoever may not ask may not be answered either
+	}
+	entry, state, origin, err := g.cache.Get(key)
+	if err != nil || state == cache.Gone {
+		return
+	}
+	p.Entry, p.Class, p.Origin, p.Stale = entry, Class(entry.Kind), origin, state == cache.Stale
+}
+
+// classOf names the failure of a lookup.
+func classOf(err error) Class {
+	var call *callError
+	var refused *refusedError
+	switch {
+	case errors.As(err, &call):
+		return call.Class
+	case errors.As(err, &refused):
+		return QuotaExhausted
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return TimedOut
+	default:
+		return ServerError
+	}
+}
+
+// call asks the provider, each attempt under its own reservation. It runs alone
+// for its key, and not on the context of whoever asked first.
+func (g *Gateway) call(ctx context.Context, r Request, l Lookup, key cache.Key, units *int64) (*cache.Entry, error) {
+	limited, failed := 0, 0
+	for {
+		if err := g.guard.wait(ctx, g.now, r.patience()); err != nil {
+			return nil, err
+		}
+		answer, err := g.attempt(ctx, r, l, key, units)
+		if err != nil {
+			return nil, err
+		}
+		if answer.entry != nil {
+			return answer.entry, nil
+		}
+		fail := &callError{Class: answer.Class, Err: answer.Err}
+		switch answer.Class {
+		case RateLimited:
+			limited++
+			until := answer.RetryAfter
+			if until.IsZero() {
+				until = g.now().Add(backoff(limited))
+			}
+			g.guard.hold(until)
+			if limited+failed >= maxAttempts {
+				return nil, fail
+			}
+		case ServerError, TimedOut, NetworkError:
+			failed++
+			if failed >= maxFailures || limited+failed >= maxAttempts {
+				return nil, fail
+			}
+			if err := pause(ctx, backoff(failed)); err != nil {
+				return nil, fail
+			}
+		default:
+			return nil, fail
+		}
+	}
+}
+
+// attempted is an answer, with the entry that it became if it is worth keeping.
+type attempted struct {
+	Answer
+	entry *cache.Entry
+}
+
+// attempt makes one call: reserve, fetch, store, settle.
+func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Key, units *int64) (attempted, error) {
+	if err := g.guard.check(); err != nil {
+		return attempted{}, err
+	}
+	d, err := g.ledger.Reserve(ctx, quota.Request{
+		Account: g.source.Name(), Endpoint: l.Endpoint, Subject: l.Value, Units: l.Units,
+		Trigger: r.Trigger, Work: r.Work, Playbook: r.Playbook, Client: r.Client, MaxWait: r.patience(),
+	})
+	if err != nil {
+		return attempted{}, fmt.Errorf("no call was made: %w", err)
+	}
+	if !d.Allowed {
+		return attempted{}, &refusedError{d}
+	}
+	g.trace(StepReserved)
+	a := attempted{}
+	done, err := g.guard.admit()
+	if err == nil {
+		a.Answer = g.fetch(ctx, l)
+		done(a.Class)
+		g.trace(StepAnswered)
+		if a.Class.Keep() {
+			a.entry = g.keep(l, key, a.Answer)
+			g.trace(StepStored)
+		}
+	}
+	outcome := outcomeOf(a.Answer)
+	if outcome != quota.Void {
+		*units += l.Units
+	}
+	if err := g.ledger.Settle(d.ID, outcome, a.Status); err != nil {
+		// The units stay counted; the answer is paid for and good.
+		g.log.Error("a call could not be settled in the ledger", "error", err, "endpoint", l.Endpoint)
+	}
+	g.trace(StepSettled)
+	return a, err
+}
+
+// fetch makes the call, and survives a source that panics.
+func (g *Gateway) fetch(ctx context.Context, l Lookup) (a Answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			a = Answer{Class: ServerError, Sent: true, Err: fmt.Errorf("reading the answer panicked: %v", p)}
+		}
+	}()
+	began := g.now()
+	a = g.source.Fetch(ctx, l)
+	if a.Err == nil && !a.Class.Keep() {
+		a.Err = fmt.Errorf("the provider answered with %s", a.Class)
+	}
+	g.metrics.called(l, a, g.now().Sub(began))
+	return a
+}
+
+// outcomeOf says what a call cost: nothing only if it provably never left.
+func outcomeOf(a Answer) quota.Outcome {
+	switch {
+	case !a.Sent:
+		return quota.Void
+	case a.Status != 0:
+		return quota.Spent
+	default:
+		return quota.Uncertain
+	}
+}
+
+// keep stores an answer durably. A disk that refuses it costs the answer's
+// keeping, not the answer: it was paid for.
+func (g *Gateway) keep(l Lookup, key cache.Key, a Answer) *cache.Entry {
+	ttl := l.TTL.Found
+	if a.Class == NotFound || a.Class == InvalidInput {
+		ttl = l.TTL.NotFound
+	}
+	now := g.now()
+	e := &cache.Entry{
+		Kind: uint8(a.Class), Status: a.Status, Body: a.Body,
+		StoredAt: now, FreshUntil: now.Add(ttl), StaleUntil: now.Add(ttl + l.TTL.Stale),
+	}
+	if err := g.cache.Put(key, e); err != nil {
+		g.log.Error("an answer could not be stored and will have to be paid for again", "error", err, "endpoint", l.Endpoint)
+	}
+	return e
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

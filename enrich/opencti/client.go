@@ -1,0 +1,203 @@
+package opencti
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"time"
+)
+
+// Client speaks GraphQL with the platform. Safe for concurrent use.
+type Client struct {
+	url     string
+	token   string
+	headers http.Header
+	http    *http.Client
+	observe func(operation string, took time.Duration, err error)
+}
+
+// ClientConfig of a Client.
+type ClientConfig struct {
+	// URL of the platform, without /graphql.
+	URL   string
+	Token string
+	// Headers are added to every request and may replace our own.
+	Headers http.Header
+	// HTTP makes the requests; nil means a client with a deadline and the proxy
+	// of the environment.
+	HTTP *http.Client
+	// Observe, if set, is told of every request.
+	Observe func(operation string, took time.Duration, err error)
+}
+
+const (
+	requestTimeout = 60 * time.Second
+	// maxResponse bounds what the platform may make us read: an entity with its STIX form.
+	maxResponse = 64 << 20
+)
+
+// NewClient builds a Client.
+func NewClient(c ClientConfig) *Client {
+	if c.HTTP == nil {
+		c.HTTP = &http.Client{Timeout: requestTimeout}
+	}
+	if c.Observe == nil {
+		c.Observe = func(string, time.Duration, error) {}
+	}
+	return &Client{url: strings.TrimRight(c.URL, "/") + "/graphql", token: c.Token, headers: c.Headers, http: c.HTTP, observe: c.Observe}
+}
+
+// APIError is an answer of the platform that says no.
+type APIError struct {
+	Operation string
+	Code      string // extensions.code: "AUTH_REQUIRED", "FUNCTIONAL_ERROR", …
+	Message   string
+}
+
+func (e *APIError) Error() string {
+	return fmt.Sprintf("OpenCTI refused %s: %s (%s)", e.Operation, e.Message, e.Code)
+}
+
+// unavailableError means that the platform gave no answer of its own.
+type unavailableError struct {
+	operation string
+	err       error
+	// sent is false when no byte of the request was written: the operation was
+	// certainly not performed.
+	sent bool
+	// answered says that something in between answered for the platform.
+	answered bool
+}
+
+func (e *unavailableError) Error() string {
+	return fmt.Sprintf("OpenCTI did not answer %s: %v", e.operation, e.err)
+}
+func (e *unavailableError) Unwrap() error { return e.err }
+
+// userAgent is what OpenCTI's own clients send; operators match on it.
+const userAgent = "pycti/7.260817.0 enrichgate"
+
+// draft header: present and empty means "no draft"; absent would mean the
+// user's own current draft.
+const draftHeader = "opencti-draft-id"
+
+// Do performs one operation, without retrying. draft is the draft that it runs in, or empty.
+func (c *Client) Do(ctx context.Context, op operation, variables map[string]any, draft string, out any) error {
+	began := time.Now()
+	err := c.do(ctx, op, variables, draft, out)
+	c.observe(op.name, time.Since(began), err)
+	return err
+}
+
+func (c *Client) do(ctx context.Context, op operation, variables map[string]any, draft string, out any) error {
+	body, err := json.Marshal(map[string]any{"query": op.document, "variables": variables})
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", op.name, err)
+	}
+	sent := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent = true }})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("preparing %s: %w", op.name, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set(draftHeader, draft)
+	for k, v := range c.headers {
+		req.Header[k] = v
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return &unavailableError{operation: op.name, err: plain(err), sent: sent}
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end or given up; nothing to learn from Close
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	if err != nil {
+		return &unavailableError{operation: op.name, err: plain(err), sent: true}
+	}
+	if len(raw) > maxResponse {
+		return &APIError{Operation: op.name, Code: "TOO_LARGE", Message: fmt.Sprintf("the answer is larger than %d MiB", maxResponse>>20)}
+	}
+	return decodeAnswer(op.name, resp.StatusCode, raw, out)
+}
+
+// decodeAnswer: GraphQL errors come with 200, or with 500 when the request's
+// context could not be built. Anything without the GraphQL envelope is not the platform.
+func decodeAnswer(operation string, status int, raw []byte, out any) error {
+	var envelope struct {
+		Data   json.RawMessage `json:"data"`
+		Errors []struct {
+			Message    string `json:"message"`
+			Name       string `json:"name"`
+			Extensions struct {
+				Code string `json:"code"`
+			} `json:"extensions"`
+		} `json:"errors"`
+	}
+	err := json.Unmarshal(raw, &envelope)
+	if err != nil || (envelope.Data == nil && len(envelope.Errors) == 0) {
+		return &unavailableError{operation: operation, sent: true, answered: true,
+			err: fmt.Errorf("HTTP status %d without a GraphQL answer", status)}
+	}
+	if len(envelope.Errors) > 0 {
+		e := envelope.Errors[0]
+		code := e.Extensions.Code
+		if code == "" {
+			code = e.Name
+		}
+		return &APIError{Operation: operation, Code: code, Message: e.Message}
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(envelope.Data, out); err != nil {
+		return &APIError{Operation: operation, Code: "UNEXPECTED_ANSWER", Message: err.Error()}
+	}
+	return nil
+}
+
+// plain strips the method and URL that net/http puts before its errors.
+func plain(err error) error {
+	var u interface{ Unwrap() error }
+	if errors.As(err, &u) && strings.HasPrefix(err.Error(), "Post ") {
+		return u.Unwrap()
+	}
+	return err
+}
+
+// transient says that the same request may succeed later: the platform did not
+// answer, or it does not let us in for now.
+func transient(err error) bool {
+	var down *unavailableError
+	var api *APIError
+	switch {
+	case errors.As(err, &down):
+		return true
+	case errors.As(err, &api):
+		switch api.Code {
+		case "AUTH_REQUIRED", "FORBIDDEN_ACCESS", "LOCK_ERROR", "DATABASE_ERROR", "INTERNAL_SERVER_ERROR", "ENGINE_SHUTDOWN":
+			return true
+		}
+		return false
+	}
+	var n net.Error
+	return errors.As(err, &n)
+}
+
+// notPerformed says that the operation was certainly not carried out.
+func notPerformed(err error) bool {
+	var down *unavailableError
+	if errors.As(err, &down) {
+		return !down.sent || down.answered
+	}
+	var api *APIError
+	return errors.As(err, &api)
+}

@@ -1,0 +1,59 @@
+package proofpoint
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/enrichgate/enrichgate/enrich"
+)
+
+// Plan lists the calls that the entity needs, reputation first. Types are taken
+// in OpenCTI's and in STIX's spelling, in any case.
+func (s *Source) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
+	switch strings.ToLower(e.Type) {
+	case "ipv4-addr":
+		value, err := enrich.NormalizeIPv4(e.Value)
+		if err != nil {
+			return nil, err
+		}
+		if s.skipPrivate && enrich.IsPrivate(value) {
+			return nil, &enrich.PolicyError{Kind: "private", Reason: "not looked up: it is a private address"}
+		}
+		return s.lookups(value, ipReputation, ipDomains, ipSamples, ipGeoloc, ipASN), nil
+	case "domain-name":
+		value, err := enrich.NormalizeDomain(e.Value)
+		if err != nil {
+			return nil, err
+		}
+		return s.lookups(value, domainReputation, domainIPs, domainSamples), nil
+	case "stixfile", "file", "artifact":
+		value, err := md5Of(e.Hashes)
+		if err != nil {
+			return nil, err
+		}
+		return s.lookups(value, sample), nil
+	}
+	return nil, &enrich.InputError{Reason: fmt.Sprintf("%s is not a type that ET Intelligence can look up: it takes IPv4 addresses, domain names, and files with an MD5", enrich.Shown(e.Type))}
+}
+
+// lookups makes one call of one unit for each of the named endpoints.
+func (s *Source) lookups(value string, names ...string) []enrich.Lookup {
+	var all []enrich.Lookup
+	for _, name := range names {
+		e := s.endpoints[name]
+		all = append(all, enrich.Lookup{Endpoint: name, Value: value, Vary: s.vary, Units: 1, Title: e.title, TTL: e.ttl})
+	}
+	return all
+}
+
+// md5Of finds the file's MD5, however its name is spelled.
+func md5Of(hashes map[string]string) (string, error) {
+	for _, name := range slices.Sorted(maps.Keys(hashes)) {
+		if strings.EqualFold(strings.ReplaceAll(name, "-", ""), "md5") {
+			return enrich.NormalizeHash("MD5", hashes[name])
+		}
+	}
+	return "", &enrich.InputError{Reason: "the file has no MD5, the only hash that ET Intelligence can look up"}
+}

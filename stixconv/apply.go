@@ -1,0 +1,134 @@
+package stixconv
+
+import "strconv"
+
+// updateEntity merges the facts of all answers into the entity.
+func (c *conversion) updateEntity(facts []Facts) {
+	var labels, references []any
+	score := -1
+	for i := range facts {
+		f := &facts[i]
+		for _, label := range f.Labels {
+			if label = clean(label); label != "" {
+				labels = append(labels, label)
+			}
+		}
+		for _, r := range f.References {
+			if reference := c.reference(r); reference != nil {
+				references = append(references, reference)
+			}
+		}
+		if f.Score != nil {
+			score = max(score, min(100, max(0, *f.Score)))
+		}
+		c.completeFile(f)
+	}
+	c.counts.Labels = addList(c.entity, labelsAttribute(), labels, labelKey)
+	c.counts.References = addList(c.entity, referencesAttribute(), references, func(element any) (string, bool) {
+		return referenceKey(members(element))
+	})
+	if score >= 0 {
+		c.counts.ScoreSet = setScore(c.entity, score)
+	}
+}
+
+// completeFile adds hashes and size to an entity that is a file.
+func (c *conversion) completeFile(f *Facts) {
+	if len(f.Hashes) == 0 && f.Size <= 0 {
+		return
+	}
+	if c.kind != "file" {
+		c.rejected = append(c.rejected, reject("hash", c.id, "hashes and size are for files"))
+		return
+	}
+	hashes, bad := normalizeHashes(f.Hashes)
+	c.rejected = append(c.rejected, bad...)
+	added, err := addHashes(c.entity, hashes, f.Size)
+	if err != nil {
+		c.rejected = append(c.rejected, err)
+	}
+	c.counts.Hashes += added
+	c.hashes = hashesOf(c.entity)
+}
+
+// reference makes an external reference, nil for one that OpenCTI would skip
+// or that is no safe link.
+func (c *conversion) reference(r Reference) map[string]any {
+	out := map[string]any{"source_name": clean(r.SourceName)}
+	if out["source_name"] == "" {
+		out["source_name"] = c.author.Name
+	}
+	if r.URL != "" {
+		address, err := webURL(r.URL)
+		if err != nil {
+			c.rejected = append(c.rejected, reject("reference", r.URL, err.Error()))
+			return nil
+		}
+		out["url"] = address
+	}
+	if id := clean(r.ExternalID); id != "" {
+		out["external_id"] = id
+	}
+	if description := clean(r.Description); description != "" {
+		out["description"] = description
+	}
+	if _, ok := referenceKey(out); !ok {
+		c.rejected = append(c.rejected, reject("reference", r.SourceName, "neither URL nor external id"))
+		return nil
+	}
+	return out
+}
+
+// addNote turns the sentence for the analyst into a note on the entity.
+func (c *conversion) addNote(f *Facts, date any) {
+	content := clean(f.Note)
+	if content == "" {
+		return
+	}
+	// The entity's name keeps the same sentence about two entities two notes.
+	abstract := c.author.Name + " on " + clean(entityName(c.entity))
+	id := NoteID(content, abstract, "")
+	note := c.domainObject("note", id, date)
+	note["abstract"], note["content"] = abstract, content
+	note["object_refs"] = []any{c.id}
+	if c.emit(id, note) {
+		c.counts.Notes++
+	}
+}
+
+// entityName is what an analyst calls the entity.
+func entityName(entity Object) string {
+	for _, key := range [...]string{"value", "name"} {
+		if s := text(entity, key); s != "" {
+			return s
+		}
+	}
+	hashes := hashesOf(entity)
+	if algorithm, ok := idHash(hashes); ok {
+		return hashes[algorithm]
+	}
+	if number, ok := integer(entity["number"]); ok {
+		return "AS" + strconv.FormatInt(number, 10)
+	}
+	return text(entity, "id")
+}
+
+// domainObject is what all but observables have in common, relationships included.
+func (c *conversion) domainObject(kind, id string, date any) Object {
+	o := make(Object, 12)
+	o["type"], o["spec_version"], o["id"] = kind, "2.1", id
+	o["created"], o["modified"] = date, date
+	o["created_by_ref"], o["object_marking_refs"] = c.authorID, c.marks
+	return o
+}
+
+// emit adds an object unless the bundle has its id already. What the platform
+// or an earlier step put there says more than a second copy from us.
+func (c *conversion) emit(id string, o Object) bool {
+	if _, there := c.seen[id]; there {
+		return false
+	}
+	c.seen[id] = struct{}{}
+	c.made = append(c.made, o)
+	return true
+}
