@@ -79,7 +79,7 @@ func (c *Connector) consume(ctx context.Context, body []byte, redelivered bool, 
 
 // pingWork keeps a long work alive until the returned function is called.
 func (c *Connector) pingWork(ctx context.Context, id string) (stop func()) {
-	ctx, stop = context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(workPingEvery, func() {
 		for ctx.Err() == nil {
 			if err := c.client.Do(ctx, opPingWork, map[string]any{"id": id}, "", nil); err != nil && ctx.Err() == nil {
@@ -92,6 +92,6 @@ func (c *Connector) pingWork(ctx context.Context, id string) (stop func()) {
 	})
 	return func() {
 		timer.Stop()
-		stop()
+		cancel()
 	}
 }

@@ -80,7 +80,7 @@ func saysNotFound(env envelope, err error, body []byte) bool {
 	case json.Valid(text):
 		return string(text) == "[]" || strings.EqualFold(string(text), `"not found"`)
 	default:
-		return !bytes.ContainsAny(text[:min(1, len(text))], "<{[")
+		return !bytes.ContainsAny(text, "<{[()")
 	}
 }
 

@@ -68,7 +68,7 @@ func TestPlanSkipPrivate(t *testing.T) {
 		if (err != nil) != private {
 			t.Errorf("%s: %v", value, err)
 		}
-		if err != nil && err.Error() != value+" is a private address: nothing was looked up" {
+		if err != nil && err.Error() != "not looked up: it is a private address" {
 			t.Errorf("%s: %v", value, err)
 		}
 	}
