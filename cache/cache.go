@@ -98,10 +98,9 @@ func (o Origin) String() string { return [...]string{"loaded", "shared", "memory
 // a miss may cost money.
 func (c *Cache) Get(k Key) (*Entry, State, Origin, error) {
 	now := c.opts.Now()
-	if e, ok := c.memory.Get(string(k)); ok {
-		if s := e.state(now); s != Gone {
-			return e, s, Memory, nil
-		}
+	// What memory has past its time is asked of the disk, which may have newer.
+	if e, ok := c.memory.Get(string(k)); ok && e.state(now) == Fresh {
+		return e, Fresh, Memory, nil
 	}
 	e, err := c.disk.get(k)
 	if err != nil || e == nil {

@@ -45,14 +45,33 @@ func (l Limit) bounds(now time.Time) (start, end time.Time) {
 		start = time.Unix(s, 0)
 		return start, start.Add(l.Per.length())
 	case Day:
-		return l.around(now, func(n int) time.Time { return time.Date(y, m, d+n, l.ResetHour, 0, 0, 0, zone) })
+		return l.around(now, func(n int) time.Time { return l.reset(y, m, d+n, zone) })
 	case Week:
 		back := (int(local.Weekday()) - int(l.ResetWeekday) + 7) % 7
-		return l.around(now, func(n int) time.Time { return time.Date(y, m, d-back+7*n, l.ResetHour, 0, 0, 0, zone) })
+		return l.around(now, func(n int) time.Time { return l.reset(y, m, d-back+7*n, zone) })
 	default:
 		day := max(l.ResetDay, 1)
-		return l.around(now, func(n int) time.Time { return time.Date(y, m+time.Month(n), day, l.ResetHour, 0, 0, 0, zone) })
+		return l.around(now, func(n int) time.Time { return l.reset(y, m+time.Month(n), day, zone) })
 	}
+}
+
+// reset is the moment at which the zone's clock shows the day and the reset
+// hour. Where a change of the clock skips that hour (some zones change at
+// midnight), it is the first moment after it, and not, as time.Date may choose,
+// one before it: the window would end within its own day.
+func (l Limit) reset(y int, m time.Month, d int, zone *time.Location) time.Time {
+	t := time.Date(y, m, d, l.ResetHour, 0, 0, 0, zone)
+	const grain = 15 * time.Minute // every zone's changes fall on these
+	for want := time.Date(y, m, d, l.ResetHour, 0, 0, 0, time.UTC); shown(t).Before(want); {
+		t = t.Add(grain)
+	}
+	return t
+}
+
+// shown is what the clock of t's zone shows, as if it were UTC.
+func shown(t time.Time) time.Time {
+	y, m, d := t.Date()
+	return time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
 // around finds the neighbouring resets that hold now between them; reset(0) is
