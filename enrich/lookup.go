@@ -77,7 +77,7 @@ func (g *Gateway) lookup(ctx context.Context, r Request, l Lookup) Part {
 		}
 		if err == nil {
 			p.Entry, p.Class = entry, Class(entry.Kind)
-			g.metrics.looked(p)
+			g.metrics.looked(r.Trigger, p)
 			return p
 		}
 		p.Err, p.Class = err, classOf(err)
@@ -91,7 +91,7 @@ func (g *Gateway) lookup(ctx context.Context, r Request, l Lookup) Part {
 	if ctx.Err() == nil {
 		g.serveStale(&p, key)
 	}
-	g.metrics.looked(p)
+	g.metrics.looked(r.Trigger, p)
 	return p
 }
 

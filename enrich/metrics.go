@@ -16,7 +16,7 @@ import (
 type metrics struct {
 	lookups   *prometheus.CounterVec // result
 	saved     *prometheus.CounterVec // reason
-	spent     prometheus.Counter
+	spent     *prometheus.CounterVec // trigger
 	calls     *prometheus.CounterVec // endpoint, class
 	callTime  prometheus.Histogram
 	denied    *prometheus.CounterVec // reason
@@ -42,8 +42,8 @@ func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 			Help: "Lookups by what the cache had: hit, negative (a kept 'no record'), shared (joined a call in flight), miss, stale, none (no answer could be had)."}, []string{"result"}),
 		saved: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_quota_units_saved_total",
 			Help: "Quota units that were not spent because the answer was there: cache, negative, singleflight."}, []string{"reason"}),
-		spent: prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_quota_units_spent_total",
-			Help: "Quota units spent by this process, uncertain ones included."}),
+		spent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_quota_units_total",
+			Help: "Quota units spent by this process, uncertain ones included, by trigger."}, []string{"trigger"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_upstream_requests_total",
 			Help: "Calls to the provider by endpoint and class of the answer."}, []string{"endpoint", "class"}),
 		callTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "enrichgate_upstream_request_duration_seconds",
@@ -82,6 +82,7 @@ func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 		m.denied.WithLabelValues(v)
 	}
 	for _, t := range quota.Triggers() {
+		m.spent.WithLabelValues(t.String())
 		for f := range numFates {
 			m.outcomes.WithLabelValues(t.String(), f.String())
 		}
@@ -100,8 +101,8 @@ func (m *metrics) refused(err error) {
 }
 
 // looked counts the end of one lookup.
-func (m *metrics) looked(p Part) {
-	m.spent.Add(float64(p.Units))
+func (m *metrics) looked(t quota.Trigger, p Part) {
+	m.spent.WithLabelValues(t.String()).Add(float64(p.Units))
 	negative := p.Class == NotFound || p.Class == InvalidInput
 	units := float64(p.Lookup.Units)
 	result := resultMiss
