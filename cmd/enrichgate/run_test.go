@@ -135,4 +135,3 @@ func TestManualEnrichmentEndToEnd(t *testing.T) {
 	}
 	openctitest.NoProblems(t, w.platform)
 }
-

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -151,6 +152,22 @@ func (b *Broker) env() []string {
 		// Without it the script stays as a parent that would not die with us.
 		"RUNNING_UNDER_SYSTEMD=true",
 	}
+}
+
+// Sync returns when the node's list of queues is on disk. The broker answers a
+// declaration as soon as it is in memory, and a queue that is declared a moment
+// before a kill -9 is gone after it, with the messages that were confirmed in it.
+func (b *Broker) Sync(ctx context.Context) error {
+	script, err := serverScript()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(script), "rabbitmqctl"), "eval", "mnesia:sync_log().")
+	cmd.Env = b.env()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("openctitest: syncing the broker: %w: %s", err, out)
+	}
+	return nil
 }
 
 // URL is the broker's address.

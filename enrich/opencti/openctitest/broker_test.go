@@ -35,6 +35,9 @@ func TestKillAndRestart(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 	}
+	if err := b.Sync(openctitest.Context(t)); err != nil {
+		t.Fatal(err)
+	}
 	lost := conn.NotifyClose(make(chan *amqp.Error, 1))
 	start = time.Now()
 	if err := b.Kill(); err != nil {

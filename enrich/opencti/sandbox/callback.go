@@ -92,7 +92,7 @@ func (p *Platform) Callbacks() []Callback {
 func (p *Platform) startPosters(c *connector) {
 	for range p.opt.CallbackWorkers {
 		p.wg.Go(func() {
-			for {
+			for p.ctx.Err() == nil {
 				body, uri, ok := p.take(c)
 				if !ok {
 					return
