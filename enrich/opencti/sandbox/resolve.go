@@ -35,13 +35,12 @@ type root struct {
 	do           func(*Platform, *request, *field) (any, *gqlError)
 }
 
-var roots map[string]root
-
-func init() { // a literal would refer to itself by way of workEdit
+// roots are the fields of the schema's two root types that a connector uses.
+func roots() map[string]root {
 	knowledge := []string{"KNOWLEDGE"}
 	connectorAPI := []string{"CONNECTORAPI"}
 	worker := []string{"CONNECTORAPI", "MODULES_MODMANAGE"}
-	roots = map[string]root{
+	return map[string]root{
 		OpAbout:               {"query", "AppInfo", nil, (*Platform).about},
 		OpMe:                  {"query", "MeUser", nil, (*Platform).me},
 		OpRead:                {"query", "StixCoreObject", knowledge, (*Platform).read},
@@ -78,7 +77,7 @@ func (p *Platform) run(req *request, f *field, known bool) (any, *gqlError) {
 	if f.name == "__typename" {
 		return strings.ToUpper(req.op.kind[:1]) + req.op.kind[1:], nil
 	}
-	r := roots[f.name]
+	r := roots()[f.name]
 	if !known {
 		return nil, errAuth
 	}
@@ -186,7 +185,7 @@ func (p *Platform) gate(op *operation, given map[string]any) error {
 		if f.name == "__typename" {
 			continue
 		}
-		r, ok := roots[f.name]
+		r, ok := roots()[f.name]
 		if !ok || r.kind != op.kind {
 			err := invalid("Cannot query field %q on type %q.", f.name, parent)
 			p.update(func() { p.problemLocked(ErrSchema, "%v", err) })

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich/opencti"
+)
+
+// The rules of the repository, as tests.
+
+const (
+	root   = "../.."
+	module = "github.com/enrichgate/enrichgate"
+)
+
+type goPackage struct {
+	ImportPath, Dir, Doc string
+	GoFiles, Imports     []string
+}
+
+func packages(t *testing.T) (all []goPackage) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Imports", "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
+		var p goPackage
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func TestEveryPackageIsDocumented(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// Leaves import nothing of ours, adapters import the core, only cmd imports adapters.
+func TestImportArrows(t *testing.T) {
+	may := map[string][]string{
+		"cache/boltfile": {}, "stixconv": {},
+		"cache": {"cache/boltfile"}, "quota": {"cache/boltfile"},
+		"enrich":                           {"cache", "quota", "stixconv"},
+		"enrich/httpapi":                   {"enrich", "quota"},
+		"enrich/opencti":                   {"enrich", "quota", "stixconv", "cache/boltfile"},
+		"enrich/opencti/sandbox":           {},
+		"enrich/opencti/openctitest":       {"enrich/opencti/sandbox"},
+		"enrich/source/proofpoint":         {"enrich", "stixconv"},
+		"enrich/source/proofpoint/sandbox": {},
+	}
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		allowed, known := may[name]
+		if strings.HasPrefix(name, "cmd/") {
+			for _, i := range p.Imports {
+				if strings.HasSuffix(i, "/openctitest") {
+					t.Errorf("%s imports test support", name)
+				}
+			}
+			continue
+		}
+		if !known {
+			t.Errorf("%s: say here what it may import", name)
+		}
+		for _, i := range p.Imports {
+			if ours, ok := strings.CutPrefix(i, module+"/"); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s may not import %s", name, ours)
+			}
+		}
+	}
+}
+
+func TestTopLevel(t *testing.T) {
+	allowed := []string{"cmd", "cache", "quota", "enrich", "stixconv", "dashboards", "go.mod", "go.sum", "Dockerfile", "README.md", "__metadata__", "config.yml.sample", "docker-compose.yml", "LICENSE"}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); !strings.HasPrefix(name, ".") && !slices.Contains(allowed, name) && name != "data" && name != "config.yml" {
+			t.Errorf("%s does not belong at the top", name)
+		}
+	}
+}
+
+func TestHabits(t *testing.T) {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".git") {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		test := strings.HasSuffix(path, "_test.go")
+		if n := bytes.Count(b, []byte("\n")); n > 400 && !test {
+			t.Errorf("%s has %d lines: does it still hold one idea?", path, n)
+		}
+		if test && regexp.MustCompile(`(?m)^[^/"]*\btime\.Sleep\(`).Match(b) {
+			t.Errorf("%s sleeps", path)
+		}
+		if regexp.MustCompile(`(?m)^func init\(\)`).Match(b) {
+			t.Errorf("%s has an init", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mod, err := os.ReadFile(root + "/go.mod"); err != nil || regexp.MustCompile(`(?m)^replace`).Match(mod) {
+		t.Errorf("go.mod: %v", err)
+	}
+}
+
+func readme(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestReadmeLinks(t *testing.T) {
+	for _, m := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(readme(t), -1) {
+		if strings.Contains(m[1], "://") {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Errorf("README links to %s: %v", m[1], err)
+		}
+	}
+}
+
+func TestReadmeSettings(t *testing.T) {
+	if !strings.Contains(readme(t), settings.MarkdownTable()) {
+		t.Error("the README's table of settings is not what 'enrichgate config docs' prints")
+	}
+}
+
+// The README's table of metrics and what the daemon registers are one list.
+func TestReadmeMetrics(t *testing.T) {
+	s, err := settings.Load(settings.Options{Environ: []string{
+		"OPENCTI_URL=http://localhost", "OPENCTI_TOKEN=token-of-a-test", "CONNECTOR_ID=" + "b5d1e2f0-6c1a-4a0b-9d3e-7f2a1c0e9b11",
+		"PROOFPOINT_ET_INTELLIGENCE_API_KEY=key-of-a-test", "ENRICHGATE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
+	}, Check: checkSetting, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := openApp(s, slog.New(slog.DiscardHandler), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	journal, err := opencti.OpenJournal(a.dir.file(fileJournal), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.Close()
+	if _, err := a.connector(journal); err != nil {
+		t.Fatal(err)
+	}
+	families, err := a.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(enrichgate_[a-z_]+)").FindAllStringSubmatch(readme(t), -1) {
+		documented[m[1]] = false
+	}
+	// Families without a series yet are registered all the same.
+	lazy := []string{"enrichgate_upstream_requests_total"}
+	for _, f := range families {
+		name := f.GetName()
+		if !strings.HasPrefix(name, "enrichgate_") {
+			continue
+		}
+		if _, ok := documented[name]; !ok {
+			t.Errorf("%s is not in the README", name)
+		}
+		documented[name] = true
+	}
+	for name, exists := range documented {
+		if !exists && !slices.Contains(lazy, name) {
+			t.Errorf("the README has %s, the daemon does not", name)
+		}
+	}
+}
