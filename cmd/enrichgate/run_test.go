@@ -17,6 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if kill, ok := os.LookupEnv(childKill); ok {
+		os.Exit(child(kill))
+	}
 	os.Exit(openctitest.Main(m))
 }
 

@@ -329,7 +329,8 @@ func (c *Connector) insist(ctx context.Context, op operation, variables map[stri
 // the end of a session, because then nobody would know whether it was performed.
 func (c *Connector) once(ctx context.Context, op operation, variables map[string]any, draft string, out any) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		// Said like this, so that the journal does not take it for performed.
+		return &unavailableError{operation: op.name, err: err}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/opencti/openctitest"
+	"github.com/enrichgate/enrichgate/enrich/opencti/sandbox"
+)
+
+// childKill tells a child at which step, and at its how manyeth, to kill itself.
+const childKill = "TEST_CHILD_KILL"
+
+// child is a whole daemon in a process of its own, which ends by SIGKILL: at a
+// step of the flow that it was told, or when its parent says so.
+func child(kill string) int {
+	step, nth, _ := strings.Cut(kill, ":")
+	at, _ := strconv.Atoi(nth)
+	s, err := settings.Load(settings.Options{Environ: os.Environ(), Check: checkSetting})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 78
+	}
+	var seen atomic.Int32
+	trace := func(at_ enrich.Step) {
+		if string(at_) == step && int(seen.Add(1)) == at {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // dead, as soon as the kernel comes to it
+		}
+	}
+	if err := serve(context.Background(), s, newLog(&environment{stderr: os.Stderr}, s), trace); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// spawn starts a child daemon in this world.
+func (w *world) spawn(kill string, more ...string) *exec.Cmd {
+	w.tb.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(w.env(more...), childKill+"="+kill)
+	cmd.Stderr = testWriter{w.tb}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	pings := w.platform.Pings()
+	if err := cmd.Start(); err != nil {
+		w.tb.Fatal(err)
+	}
+	w.tb.Cleanup(func() { _ = cmd.Process.Kill() })
+	if !strings.HasPrefix(kill, "at-once") {
+		openctitest.Eventually(w.tb, func() bool { return w.platform.Pings() > pings }, "the child pings")
+	}
+	return cmd
+}
+
+// A kill at any step between reservation and acknowledgement loses no message,
+// forgets no spend and repeats nothing that the provider had answered for good.
+func TestKillAtEveryStep(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		// step of the flow at which the child kills itself, or
+		step string
+		// operation of the platform at which the parent kills it, before or after its effect
+		operation string
+		after     bool
+		playbook  bool
+		// calls that the provider sees in all, for the one lookup that a file is
+		calls, uncertain int64
+		// answered is how often a playbook's step is answered; -1: at most once
+		answered int
+	}{
+		{name: "reserved", step: "reserved:1", calls: 1, uncertain: 1},
+		{name: "answered, not stored", step: "answered:1", calls: 2, uncertain: 1},
+		{name: "stored, not settled", step: "stored:1", calls: 1, uncertain: 1},
+		{name: "settled", step: "settled:1", calls: 1},
+		{name: "before the expectations", operation: sandbox.OpAddExpectations, calls: 1},
+		{name: "after the expectations", operation: sandbox.OpAddExpectations, after: true, calls: 1},
+		{name: "before the end is reported", operation: sandbox.OpToProcessed, calls: 1},
+		{name: "after the end is reported", operation: sandbox.OpToProcessed, after: true, calls: 1},
+		{name: "playbook: reserved", step: "reserved:1", playbook: true, calls: 1, uncertain: 1, answered: 1},
+		{name: "playbook: stored", step: "stored:1", playbook: true, calls: 1, uncertain: 1, answered: 1},
+		{name: "playbook: after its answer", operation: sandbox.OpStep, after: true, playbook: true, calls: 1, answered: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, openctitest.TestBroker(t))
+			limit := "PROOFPOINT_ET_INTELLIGENCE_QUOTA=2/day"
+			cmd := w.spawn(c.step, limit)
+			if c.operation != "" {
+				hang := make(chan struct{})
+				defer close(hang)
+				var once atomic.Bool
+				w.platform.Intercept(func(op string, _ map[string]any) sandbox.Fault {
+					if op != c.operation || !once.CompareAndSwap(false, true) {
+						return sandbox.Fault{}
+					}
+					if !c.after {
+						_ = cmd.Process.Kill()
+						return sandbox.Fault{Drop: true}
+					}
+					go func() { _ = cmd.Process.Kill() }()
+					return sandbox.Fault{After: true, Hang: hang}
+				})
+			}
+			e := sandbox.NewEntity("StixFile", fmt.Sprintf("%032x", 5), "TLP:GREEN")
+			w.platform.AddEntity(e)
+			var work, step string
+			var err error
+			if c.playbook {
+				step, err = w.platform.Playbook(t.Context(), e.ID)
+			} else {
+				work, err = w.platform.Enrich(t.Context(), e.ID)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+				t.Fatalf("the child ended otherwise: %v", err)
+			}
+			seen := int64(w.provider.Bill().Total)
+			if u := w.books(limit); u.Spent+u.Uncertain < seen {
+				t.Errorf("after the kill the ledger says %+v, the provider saw %d calls", u, seen)
+			}
+			w.platform.Intercept(nil)
+			stop := w.start(limit)
+			if c.playbook {
+				w.ended(nil, []string{step})
+				if n := len(w.platform.Steps(step)); n != c.answered {
+					t.Errorf("answered %d times", n)
+				}
+			} else {
+				w.ended([]string{work}, nil)
+				if _, there := w.platform.Imported()[e.ID]; !there {
+					t.Error("the entity never arrived")
+				}
+			}
+			stop()
+			if n := int64(w.provider.Bill().Total); n != c.calls {
+				t.Errorf("the provider saw %d calls, not %d", n, c.calls)
+			}
+			u := w.books(limit)
+			t.Logf("asked 1 lookup in 2 lives, the provider saw %d calls, the ledger says %d spent, %d uncertain", w.provider.Bill().Total, u.Spent, u.Uncertain)
+			if u.Uncertain != c.uncertain || u.Pending != 0 || u.Windows[0].Used > u.Windows[0].Limit {
+				t.Errorf("ledger: %+v", u)
+			}
+		})
+	}
+}
