@@ -6,7 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -84,7 +87,7 @@ func (a *app) connector(journal *opencti.Journal) (*opencti.Connector, error) {
 		EnrichmentResolution: s.ConnectorEnrichmentResolution,
 		ListenProtocol:       listen, CallbackURI: s.ListenAPIURI + s.ListenAPIPath,
 		Callback: opencti.CallbackConfig{
-			Listen: ":" + strconv.Itoa(s.ListenAPIPort), Path: s.ListenAPIPath,
+			Listen: callbackAddress(s), Path: s.ListenAPIPath,
 			Cert: s.ListenAPISSLCert, Key: s.ListenAPISSLKey.Reveal(), Token: s.OpenCTIToken.Reveal(),
 		},
 		QueueProtocol: s.QueueProtocol,
@@ -95,6 +98,18 @@ func (a *app) connector(journal *opencti.Journal) (*opencti.Connector, error) {
 		Workers: s.Workers, ShutdownTimeout: s.ShutdownTimeout,
 		Client: client, Journal: journal, Handle: a.gateway.Handle, Log: a.log, Registerer: a.registry,
 	}), nil
+}
+
+// callbackAddress is where messages are listened for: on this host alone if the
+// platform is told of an address that nobody else can reach.
+func callbackAddress(s settings.Settings) string {
+	host := ""
+	if u, err := url.Parse(s.ListenAPIURI); err == nil {
+		if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+			host = ip.String()
+		}
+	}
+	return net.JoinHostPort(host, strconv.Itoa(s.ListenAPIPort))
 }
 
 // platformClient is the GraphQL client, with the operator's idea of TLS.

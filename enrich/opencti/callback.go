@@ -66,11 +66,16 @@ func (c *Connector) serveCallback(ctx context.Context) error {
 	c.listening.Store(false)
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.ShutdownTimeout)
 	defer cancel()
-	if srv.Shutdown(stopCtx) != nil {
-		stopWork()
-		return srv.Close()
+	if srv.Shutdown(stopCtx) == nil {
+		return nil
 	}
-	return nil
+	stopWork()
+	err = srv.Close()
+	// Close does not wait for handlers, and whoever runs us closes the stores next.
+	for range cap(slots) {
+		slots <- struct{}{}
+	}
+	return err
 }
 
 func (c *Connector) callbackCertificate() (tls.Certificate, error) {

@@ -20,7 +20,7 @@ import (
 // ErrNoBroker says that there is no RabbitMQ on this machine.
 var ErrNoBroker = errors.New("openctitest: RabbitMQ is not installed (apt-get install --no-install-recommends rabbitmq-server)")
 
-// ErrNotOurs is what a broker from AMQP_URL answers to Kill, Restart and Stop.
+// ErrNotOurs is what a broker from AMQP_URL answers to Kill, Restart, Stop and Sync.
 var ErrNotOurs = errors.New("openctitest: the broker from AMQP_URL is not ours to stop")
 
 const (
@@ -158,6 +158,9 @@ func (b *Broker) env() []string {
 // declaration as soon as it is in memory, and a queue that is declared a moment
 // before a kill -9 is gone after it, with the messages that were confirmed in it.
 func (b *Broker) Sync(ctx context.Context) error {
+	if b.dir == "" {
+		return ErrNotOurs
+	}
 	script, err := serverScript()
 	if err != nil {
 		return err

@@ -188,12 +188,12 @@ func (s *session) declare(c *connector) error {
 // callback address, the poster on the listen queue.
 func (s *session) consume(c *connector) error {
 	p := s.p
-	if err := s.start(c.names.push, 64, func(d <-chan amqp.Delivery) { p.importDeliveries(c.ID, d) }); err != nil {
+	p.mu.Lock() // a registration that comes again replaces what is read here
+	id, callback := c.ID, c.ListenCallbackURI
+	p.mu.Unlock()
+	if err := s.start(c.names.push, 64, func(d <-chan amqp.Delivery) { p.importDeliveries(id, d) }); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	callback := c.ListenCallbackURI
-	p.mu.Unlock()
 	if callback == "" {
 		return nil
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"testing"
 
+	"github.com/enrichgate/enrichgate/enrich/opencti/openctitest"
 	"github.com/enrichgate/enrichgate/enrich/opencti/sandbox"
 )
 
@@ -19,6 +21,12 @@ type client struct {
 	id     string
 	token  string
 	header map[string]string
+}
+
+func newClient(tb testing.TB, opt sandbox.Options) *client {
+	tb.Helper()
+	p := openctitest.StartPlatform(tb, opt)
+	return &client{tb: tb, p: p, id: openctitest.NewConnectorID(), token: p.Token()}
 }
 
 type reply struct {
@@ -34,6 +42,13 @@ type reply struct {
 			Data map[string]any
 		}
 	}
+}
+
+func (r reply) code() string {
+	if len(r.Errors) == 0 {
+		return ""
+	}
+	return r.Errors[0].Extensions.Code
 }
 
 // try sends a document and returns the answer, or the transport's error.
@@ -109,4 +124,85 @@ func (c *client) register(version string, input map[string]any) map[string]any {
 	}
 	data := c.do(fmt.Sprintf(registerQuery, jwks), map[string]any{"input": all})
 	return data["registerConnector"].(map[string]any)
+}
+
+func (c *client) ping(state string) reply {
+	c.tb.Helper()
+	r, err := c.try(c.tb.Context(), `mutation PingConnector($id: ID!, $state: String, $connectorInfo: ConnectorInfoInput) {
+		pingConnector(id: $id, state: $state, connectorInfo: $connectorInfo) {
+			id connector_state connector_info { run_and_terminate buffering queue_threshold queue_messages_size next_run_datetime last_run_datetime }
+		}
+	}`, map[string]any{"id": c.id, "state": state, "connectorInfo": map[string]any{
+		"run_and_terminate": false, "buffering": false, "queue_threshold": 500.0, "queue_messages_size": 0.0,
+		"next_run_datetime": nil, "last_run_datetime": nil,
+	}})
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	return r
+}
+
+func (c *client) received(id string) {
+	c.tb.Helper()
+	c.do(`mutation workToReceived($id: ID!, $message: String) { workEdit(id: $id) { toReceived(message: $message) } }`,
+		map[string]any{"id": id, "message": "Connector ready to process the operation"})
+}
+
+func (c *client) expect(id string, n int) {
+	c.tb.Helper()
+	c.do(`mutation addExpectations($id: ID!, $expectations: Int) { workEdit(id: $id) { addExpectations(expectations: $expectations) } }`,
+		map[string]any{"id": id, "expectations": n})
+}
+
+func (c *client) processed(id, message string, inError bool) {
+	c.tb.Helper()
+	c.do(`mutation workToProcessed($id: ID!, $message: String, $inError: Boolean) { workEdit(id: $id) { toProcessed(message: $message, inError: $inError) } }`,
+		map[string]any{"id": id, "message": message, "inError": inError})
+}
+
+const pushQuery = `mutation StixBundlePush($connectorId: String!, $bundle: String!, $work_id: String) {
+	stixBundlePush(connectorId: $connectorId, bundle: $bundle, work_id: $work_id)
+}`
+
+func (c *client) push(workID, bundle string) {
+	c.tb.Helper()
+	c.do(pushQuery, map[string]any{"connectorId": c.id, "bundle": bundle, "work_id": workID})
+}
+
+const stepQuery = `mutation PlaybookStepExecution($execution_id: ID!, $event_id: ID!, $execution_start: DateTime!, $data_instance_id: ID!, $playbook_id: ID!, $previous_step_id: ID!, $step_id: ID!, $previous_bundle: String!, $bundle: String!) {
+  playbookStepExecution(execution_id: $execution_id, event_id: $event_id, execution_start: $execution_start, data_instance_id: $data_instance_id, playbook_id: $playbook_id, previous_step_id: $previous_step_id, step_id: $step_id, previous_bundle: $previous_bundle, bundle: $bundle)
+}`
+
+// step answers a playbook message by the bundle, echoing its ids but for those replaced.
+func (c *client) step(message []byte, bundle string, replace map[string]any) any {
+	c.tb.Helper()
+	var m struct {
+		Internal struct{ Playbook map[string]any }
+		Event    struct{ Bundle json.RawMessage }
+	}
+	if err := json.Unmarshal(message, &m); err != nil {
+		c.tb.Fatal(err)
+	}
+	vars := m.Internal.Playbook
+	vars["execution_start"] = "2026-08-22T10:00:01+00:00"
+	vars["previous_bundle"] = string(m.Event.Bundle)
+	vars["bundle"] = bundle
+	for k, v := range replace {
+		vars[k] = v
+	}
+	return c.do(stepQuery, vars)["playbookStepExecution"]
+}
+
+// wantProblems compares the kinds of the problems seen so far.
+func wantProblems(tb testing.TB, p *sandbox.Platform, kinds ...error) {
+	tb.Helper()
+	got := p.Problems()
+	if len(got) != len(kinds) {
+		tb.Fatalf("problems are %v, want %v", got, kinds)
+	}
+	for i := range kinds {
+		if !errors.Is(got[i], kinds[i]) {
+			tb.Errorf("problem %d is %v, want %v", i, got[i], kinds[i])
+		}
+	}
 }

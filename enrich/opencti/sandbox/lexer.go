@@ -99,3 +99,43 @@ func lexString(src string) (string, int, error) {
 	}
 	return "", 0, parseFailed(unterminated)
 }
+
+func (p *parser) peek() token { return p.toks[p.pos] }
+
+func (p *parser) next() token {
+	t := p.toks[p.pos]
+	if t.kind != tokEOF {
+		p.pos++
+	}
+	return t
+}
+
+func (p *parser) accept(text string) bool {
+	if t := p.peek(); t.kind == tokPunct && t.text == text {
+		p.pos++
+		return true
+	}
+	return false
+}
+
+func (p *parser) expect(text string) error {
+	if !p.accept(text) {
+		return p.unexpected("\"" + text + "\"")
+	}
+	return nil
+}
+
+func (p *parser) word() (string, error) {
+	if p.peek().kind != tokName {
+		return "", p.unexpected("Name")
+	}
+	return p.next().text, nil
+}
+
+func (p *parser) unexpected(want string) error {
+	found := p.peek().text
+	if p.peek().kind == tokEOF {
+		found = "<EOF>"
+	}
+	return parseFailed("Syntax Error: Expected %s, found %s.", want, found)
+}

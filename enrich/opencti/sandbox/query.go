@@ -37,6 +37,7 @@ type parser struct {
 	toks      []token
 	pos       int
 	fragments map[string]*field
+	fields    int // after expansion
 }
 
 // parseQuery returns the operation with that name, or the only one when name is "".
@@ -63,15 +64,18 @@ func parseQuery(src, name string) (*operation, error) {
 		if name == "" && len(ops) > 1 {
 			return nil, invalid("Must provide operation name if query contains multiple operations.")
 		}
-		op.sel, err = p.expand(op.sel, 0)
-		return op, err
+		if op.sel, err = p.expand(op.sel, 0); err != nil {
+			return nil, err
+		}
+		return op, nil
 	}
 	return nil, invalid("Unknown operation named %q.", name)
 }
 
-// expand replaces spreads of named fragments by the fragments.
+// expand replaces spreads of named fragments by the fragments. Fragments in
+// circles, or that multiply, end at a limit.
 func (p *parser) expand(sel []*field, depth int) ([]*field, error) {
-	if depth > 32 {
+	if p.fields += len(sel); depth > 32 || p.fields > 10_000 {
 		return nil, invalid("Cannot spread fragment within itself.")
 	}
 	for i, f := range sel {
@@ -91,46 +95,6 @@ func (p *parser) expand(sel []*field, depth int) ([]*field, error) {
 		f.sel = children
 	}
 	return sel, nil
-}
-
-func (p *parser) peek() token { return p.toks[p.pos] }
-
-func (p *parser) next() token {
-	t := p.toks[p.pos]
-	if t.kind != tokEOF {
-		p.pos++
-	}
-	return t
-}
-
-func (p *parser) accept(text string) bool {
-	if t := p.peek(); t.kind == tokPunct && t.text == text {
-		p.pos++
-		return true
-	}
-	return false
-}
-
-func (p *parser) expect(text string) error {
-	if !p.accept(text) {
-		return p.unexpected("\"" + text + "\"")
-	}
-	return nil
-}
-
-func (p *parser) word() (string, error) {
-	if p.peek().kind != tokName {
-		return "", p.unexpected("Name")
-	}
-	return p.next().text, nil
-}
-
-func (p *parser) unexpected(want string) error {
-	found := p.peek().text
-	if p.peek().kind == tokEOF {
-		found = "<EOF>"
-	}
-	return parseFailed("Syntax Error: Expected %s, found %s.", want, found)
 }
 
 func (p *parser) definition() (*operation, error) {

@@ -114,6 +114,7 @@ func (p *Platform) editLocked(w *work, m *field) {
 	switch m.name {
 	case "toReceived":
 		w.Status, w.Received, w.settled = StatusProgress, true, false
+		w.CompletedAt = time.Time{}
 		w.ReceivedCount++
 		w.ReceivedAt = p.opt.Now()
 		w.note(&w.Messages, m.str("message"))
