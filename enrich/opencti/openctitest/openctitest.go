@@ -205,7 +205,7 @@ func NoProblems(tb testing.TB, p *sandbox.Platform, except ...error) {
 }
 
 // patience is how long Eventually waits.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // Eventually waits until cond holds, and fails the test when it does not within
 // 30 seconds; what says what was waited for.
