@@ -64,15 +64,19 @@ func (c demoCmd) Run(env *environment) (err error) {
 	if err := show.play(ctx, time.Second/time.Duration(c.Rate)); err != nil {
 		return err
 	}
-	final, err := show.usage(context.WithoutCancel(ctx))
-	if err != nil {
-		return err
-	}
+	// The daemon first ends what is in hand; only then do the books stand still.
 	stopDaemon()
 	if err := <-daemon; err != nil {
 		return err
 	}
-	show.summary(final)
+	final, err := readQuota(env, s)
+	if err != nil {
+		return err
+	}
+	if len(final.Sources) != 1 {
+		return errors.New("the ledger knows no source")
+	}
+	show.summary(final.Sources[0])
 	return nil
 }
 
