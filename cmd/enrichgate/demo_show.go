@@ -1,205 +1,175 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"math"
-	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
-	platform "github.com/enrichgate/enrichgate/enrich/opencti/sandbox"
-	"github.com/enrichgate/enrichgate/quota"
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich/httpapi"
 )
 
-// demoShow plays traffic and says what came of it.
+// demoShow says what comes of the traffic.
 type demoShow struct {
-	*demoStage
-	out  io.Writer
-	rng  *rand.Rand
-	http string
-
-	messages, lookups, played int
+	*paper
+	books *demoBooks
+	began time.Time
+	lines lineBudget
 }
 
-func (d *demoShow) header(c demoCmd) {
-	fmt.Fprintf(d.out, `enrichgate %s demo: the real daemon between two sandboxes; nothing leaves this machine
-  provider   an ET-Intelligence-like API that keeps its own bill, %s
-  platform   an OpenCTI-like platform that speaks the connector protocol, %s
-  quota      %s; playbooks leave a tenth of it for people
-  data       %s (%s)
-in another terminal:
-  ENRICHGATE_DATA_DIR=%[5]s enrichgate quota
-  ENRICHGATE_DATA_DIR=%[5]s enrichgate lookup 198.51.100.1
-
-`, version(), d.server.URL(), d.platform.URL(), c.Quota, d.data(), map[bool]string{true: "kept", false: "removed at the end; --keep keeps it"}[d.kept])
-}
-
-// scene is one thing that is asked for.
-type scene struct {
-	kind, value, tlp string
-	lookups          int
-}
-
-// next draws a scene: a few values are asked for again and again, as in life.
-func (d *demoShow) next() scene {
-	switch n := d.rng.IntN(20); {
-	case n == 0:
-		return scene{"IPv4-Addr", "192.0.2.66", "TLP:RED", 5}
-	case n == 1:
-		return scene{"Url", "https://www.example.com/", "", 0}
+func (d *demoShow) header(c demoCmd, s settings.Settings, st *demoStage) {
+	folder := "removed at the end (--keep keeps it)"
+	if st.keep {
+		folder = fmt.Sprintf("kept; %s paid so far", units(d.books.start.ledger()))
 	}
-	// Zipf-like: rank r comes up about 1/r as often as rank 1.
-	rank := int(math.Exp(d.rng.Float64() * math.Log(60)))
-	switch rank % 4 {
-	case 0:
-		return scene{"Domain-Name", fmt.Sprintf("host%d.example.com", rank), "TLP:GREEN", 3}
-	case 1:
-		return scene{"StixFile", fmt.Sprintf("%032x", rank), "", 1}
+	d.printf("%s", d.ink(bold, "enrichgate demo: the real connector between two sandboxes. Nothing leaves this machine."))
+	d.printf(`
+  provider   invents answers in the manner of ET Intelligence, and keeps its own bill
+  platform   speaks OpenCTI's connector protocol, %s
+  connector  enrichgate %s, the code of 'enrichgate run', http://%s
+  quota      %s; playbooks leave the last tenth to people
+  data       %s, %s
+
+An address costs 5 units, a domain 3, a file 1. In another terminal, try:
+
+  export ENRICHGATE_DATA_DIR=%[5]s
+  %[7]s quota
+  %[7]s lookup 198.51.100.250    # 5 units; once more, and it is 0
+  curl -H 'Authorization: Bearer %[8]s' 'http://%[3]s/api/v1/lookup?value=198.51.100.250'
+
+Ctrl-C ends it and sums up. The totals count every message; not each one gets a line.
+`, st.platform.URL(), version(), s.HTTPListen, c.Quota, st.data(), folder, ourselves(), s.HTTPToken.Reveal())
+}
+
+// ourselves is how this program was called.
+func ourselves() string {
+	path, err := os.Executable()
+	switch {
+	case err != nil, strings.Contains(path, "go-build"):
+		return "go run ./cmd/enrichgate"
+	case !strings.ContainsRune(os.Args[0], filepath.Separator):
+		return os.Args[0] // found on the PATH
 	default:
-		return scene{"IPv4-Addr", fmt.Sprintf("198.51.100.%d", rank), "TLP:AMBER", 5}
+		return path
 	}
 }
 
-// play sends a message each interval, sometimes two of the same at once, and
-// prints what happened, until ctx ends.
-func (d *demoShow) play(ctx context.Context, interval time.Duration) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for d.played = 1; ; d.played++ {
-		if err := d.one(ctx, d.next()); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		if d.played%8 == 0 {
-			if err := d.totals(ctx); err != nil && ctx.Err() == nil {
-				return err
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+// lineBudget keeps the lines to what people can read.
+type lineBudget struct {
+	left float64
+	last time.Time
 }
 
-// one plays a scene to its end.
-func (d *demoShow) one(ctx context.Context, s scene) error {
-	var tlp []string
-	if s.tlp != "" {
-		tlp = []string{s.tlp}
+// linesASecond is what people can read.
+const linesASecond = 3
+
+// take says whether there is room for a line; one that matters more may run into debt.
+func (b *lineBudget) take(now time.Time, matters bool) bool {
+	b.left = min(linesASecond, b.left+linesASecond*now.Sub(b.last).Seconds())
+	b.last = now
+	if b.left < 1 && (!matters || b.left < 1-linesASecond) {
+		return false
 	}
-	e := platform.NewEntity(s.kind, s.value, tlp...)
-	d.platform.AddEntity(e)
-	before := d.provider.Bill().Total
-	times := 1
-	if d.rng.IntN(6) == 0 {
-		times = 2
-	}
-	manual := d.rng.IntN(4) == 0
-	said := make([]string, times)
-	errs := make([]error, times)
-	var all sync.WaitGroup
-	for i := range times {
-		all.Go(func() { said[i], errs[i] = d.ask(ctx, e.ID, manual) })
-	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	calls := d.provider.Bill().Total - before
-	d.messages += times
-	if s.tlp != "TLP:RED" {
-		d.lookups += times * s.lookups
-	}
-	who := map[bool]string{true: "manual  ", false: "playbook"}[manual]
-	if times == 2 {
-		who += " ×2"
-	} else {
-		who += "   "
-	}
-	fmt.Fprintf(d.out, "%s  %s  %-32s %2d calls  %s\n", time.Now().Format("15:04:05"), who, s.value, calls, said[0])
-	return nil
+	b.left--
+	return true
 }
 
-// ask sends one message and waits for its end; the words are the platform's.
-func (d *demoShow) ask(ctx context.Context, entity string, manual bool) (string, error) {
-	if !manual {
-		id, err := d.platform.Playbook(ctx, entity)
-		if err != nil {
-			return "", err
-		}
-		step, err := d.platform.WaitStep(ctx, id)
-		if err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("step answered, bundle of %d objects", strings.Count(string(step.Bundle), `"spec_version":"2.1"`)-1), nil
+// line shows one event: when, who, what for, its price, and what happened.
+func (d *demoShow) line(who, value, times string, price int, what string) {
+	now := time.Now()
+	if !d.lines.take(now, price > 0) {
+		return
 	}
-	id, err := d.platform.Enrich(ctx, entity)
-	if err != nil {
-		return "", err
+	colour := green
+	if price > 0 {
+		colour = yellow
 	}
-	work := d.platform.Work(id)
-	err = d.platform.Wait(ctx, func() bool { work = d.platform.Work(id); return work.ProcessedCount > 0 })
-	if err != nil {
-		return "", err
-	}
-	text := append(work.Messages, work.Errors...)
-	if len(work.Errors) > 0 {
-		return work.Errors[len(work.Errors)-1], nil
-	}
-	return text[len(text)-1], nil
+	const used = 10 + 10 + 24 + 4 + 9
+	d.printf("%s  %-8s  %-22s  %-2s  %s  %s", d.ink(dim, now.Format("15:04:05")), who, shortened(value, 22), times,
+		d.ink(colour, fmt.Sprintf("%-7s", units(price))), d.cut(what, used))
 }
 
-func (d *demoShow) totals(ctx context.Context) error {
-	u, err := d.usage(ctx)
+// waits says that a message takes its time, and what is left.
+func (d *demoShow) waits(value string, b balance) {
+	d.printf("%s", d.ink(dim, fmt.Sprintf("          %s waits for its answer; %s", value, b.left())))
+}
+
+func units(n int) string { return count(n, "unit") }
+
+func shortened(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+// totals are a running line.
+func (d *demoShow) totals(t tally, b balance) {
+	colour := cyan
+	if !b.sound() {
+		colour = red
+	}
+	d.printf("%s", d.ink(colour, d.join("  ── ",
+		fmt.Sprintf("%d messages, %s hits", t.messages, t.hits()),
+		fmt.Sprintf("%s spent, %d saved", units(b.ledger()-d.books.start.ledger()), t.saved), b.left(), b.String())))
+}
+
+// summary holds the books against each other: the daemon's counts until it
+// stopped, the ledger as it lies on the disk, and the provider's bill.
+func (d *demoShow) summary(t tally, answer httpapi.QuotaAnswer, st *demoStage) error {
+	b, err := d.books.of(answer)
 	if err != nil {
 		return err
 	}
-	bill := d.provider.Bill().Total
-	fmt.Fprintf(d.out, "%s  —  %d messages, %d lookups, %s from the cache; ledger %d, bill of this run %d; %s left\n",
-		time.Now().Format("15:04:05"), d.messages, d.lookups, share(d.lookups-bill, d.lookups), u.Spent+u.Uncertain, bill, left(u))
+	spent, billed := b.ledger()-d.books.start.ledger(), b.bill-d.books.start.bill
+	colour, runs := green, ""
+	if !b.sound() {
+		colour = red
+	}
+	if st.keep {
+		runs = ", in all runs on this data"
+	}
+	d.printf("\n%s", d.ink(bold, fmt.Sprintf("The demo ran for %s.", time.Since(d.began).Round(100*time.Millisecond))))
+	d.printf(`
+  messages           %5d   %d by playbooks, %d by hand; %d refused for TLP, %d out of scope
+  lookups asked for  %5d   %d calls, %d shared with a call under way, %d from the cache%s
+  calls made         %5d   by the provider's own bill
+  units spent        %5d   %s
+  units saved        %5d   %s of the lookups cost nothing
+  without enrichgate %5d   units for the same answers%s
+  quota              %s
+  data               %s
+`, t.messages, t.playbook, t.manual, t.tlp, t.scope, t.lookups(), t.asked, t.shared, t.cached, others(t), billed,
+		spent, d.ink(colour, b.String()+runs), t.saved, t.hits(), spent+t.saved, factor(spent, t.saved), b.left(), fateOfData(st))
+	if !b.sound() {
+		return fmt.Errorf("the books do not agree: %s", b)
+	}
 	return nil
 }
 
-func (d *demoShow) summary(u quota.Usage) {
-	bill := d.provider.Bill().Total
-	fmt.Fprintf(d.out, `
-summary
-  messages        %d
-  lookups         %d: what the calls would have been without a cache
-  calls           %d: the provider's own bill of this run
-  saved           %d units, %s
-  ledger          %d units spent, %d uncertain, in all runs on this data
-  left            %s
-`, d.messages, d.lookups, bill, d.lookups-bill, share(d.lookups-bill, d.lookups), u.Spent, u.Uncertain, left(u))
-	if d.kept {
-		fmt.Fprintf(d.out, "  data            kept in %s; run it again with --keep, and nothing is paid twice\n", d.dir)
-	} else {
-		fmt.Fprintln(d.out, "  data            removed; with --keep the next run would pay for nothing twice")
+// others are lookups that ended in a less usual way.
+func others(t tally) (s string) {
+	if t.stale > 0 {
+		s += fmt.Sprintf(", %d past their time", t.stale)
 	}
+	if t.none > 0 {
+		s += fmt.Sprintf(", %d without an answer", t.none)
+	}
+	return s
 }
 
-func left(u quota.Usage) string {
-	var s []string
-	for _, w := range u.Windows {
-		s = append(s, fmt.Sprintf("%d of %d this %s", w.Remaining, w.Limit, w.Window))
+func factor(spent, saved int) string {
+	if spent == 0 || saved == 0 {
+		return ""
 	}
-	if len(s) == 0 {
-		return "no limit"
-	}
-	return strings.Join(s, ", ")
+	return fmt.Sprintf(", %.1f times as many", float64(spent+saved)/float64(spent))
 }
 
-func share(part, whole int) string {
-	if whole == 0 {
-		return "0 %"
+func fateOfData(st *demoStage) string {
+	if st.keep {
+		return "kept in " + st.dir + "; the same again, and nothing fresh is paid for twice"
 	}
-	return fmt.Sprintf("%d %%", 100*part/whole)
+	return "removed; with --keep the next run would pay for nothing of this again"
 }
