@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -303,12 +304,31 @@ func TestForeignFileIsRefusedUntouched(t *testing.T) {
 	}
 }
 
+// Answers that a release before content types kept were paid for too.
+func TestAnEntryOfVersionOneIsRead(t *testing.T) {
+	c, err := newCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := entry("body", time.Hour, time.Hour)
+	old := c.encode(e)
+	old[0] = oldestVersion
+	old = slices.Delete(old, len(old)-len(c.enc.EncodeAll(e.Body, nil))-1, len(old)-len(c.enc.EncodeAll(e.Body, nil))) // the length of no content type
+	got, err := c.decode(old)
+	if err != nil || string(got.Body) != "body" || got.ContentType != "" || got.Status != 200 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func FuzzDecodeEntry(f *testing.F) {
 	c, err := newCodec()
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(c.encode(entry("body", time.Hour, time.Hour)))
+	typed := entry("body", time.Hour, time.Hour)
+	typed.ContentType = "application/json; charset=utf-8"
+	f.Add(c.encode(typed))
 	f.Add([]byte{})
 	f.Add([]byte{entryVersion, 1, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -317,7 +337,7 @@ func FuzzDecodeEntry(f *testing.F) {
 			return
 		}
 		again, err := c.decode(c.encode(e))
-		if err != nil || !bytes.Equal(again.Body, e.Body) || !again.FreshUntil.Equal(e.FreshUntil) {
+		if err != nil || !bytes.Equal(again.Body, e.Body) || again.ContentType != e.ContentType || !again.FreshUntil.Equal(e.FreshUntil) {
 			t.Errorf("%+v became %+v, %v", e, again, err)
 		}
 	})

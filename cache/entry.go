@@ -35,8 +35,9 @@ type Entry struct {
 	Kind uint8
 	// Status is the provider's HTTP status.
 	Status int
-	// Body is the provider's bytes.
-	Body []byte
+	// Body is the provider's bytes, ContentType what it called them.
+	Body        []byte
+	ContentType string
 	// StoredAt is when the provider gave it, FreshUntil and StaleUntil when it ages.
 	StoredAt, FreshUntil, StaleUntil time.Time
 }
@@ -77,8 +78,12 @@ func (e *Entry) goneAt() time.Time {
 }
 
 // An entry on disk, inside a checksummed record: a version byte, kind, then
-// varints (status, three times in unix milliseconds), then the body in zstd.
-const entryVersion = 1
+// varints (status, three times in unix milliseconds), since version 2 the
+// content type behind its length, then the body in zstd.
+const (
+	entryVersion  = 2
+	oldestVersion = 1
+)
 
 // codec holds the two zstd coders; both are safe for concurrent use.
 type codec struct {
@@ -108,16 +113,18 @@ func (c *codec) encode(e *Entry) []byte {
 	for _, t := range []time.Time{e.StoredAt, e.FreshUntil, e.StaleUntil} {
 		b = binary.AppendVarint(b, t.UnixMilli())
 	}
+	b = binary.AppendUvarint(b, uint64(len(e.ContentType)))
+	b = append(b, e.ContentType...)
 	return c.enc.EncodeAll(e.Body, b)
 }
 
 var errEntry = errors.New("entry is damaged")
 
 func (c *codec) decode(b []byte) (*Entry, error) {
-	if len(b) < 2 || b[0] != entryVersion {
+	if len(b) < 2 || b[0] < oldestVersion || b[0] > entryVersion {
 		return nil, errEntry
 	}
-	e := &Entry{Kind: b[1]}
+	e, version := &Entry{Kind: b[1]}, b[0]
 	b = b[2:]
 	var nums [4]int64
 	for i := range nums {
@@ -129,6 +136,14 @@ func (c *codec) decode(b []byte) (*Entry, error) {
 	}
 	e.Status = int(nums[0])
 	e.StoredAt, e.FreshUntil, e.StaleUntil = time.UnixMilli(nums[1]), time.UnixMilli(nums[2]), time.UnixMilli(nums[3])
+	if version > 1 {
+		length, n := binary.Uvarint(b)
+		if n <= 0 || length > uint64(len(b)-n) {
+			return nil, errEntry
+		}
+		b = b[n:]
+		e.ContentType, b = string(b[:length]), b[length:]
+	}
 	body, err := c.dec.DecodeAll(b, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errEntry, err)

@@ -102,7 +102,7 @@ func (g *guard) wait(ctx context.Context, now func() time.Time, patience time.Du
 			return nil
 		}
 		if d > patience {
-			return &callError{Class: RateLimited, Err: fmt.Errorf("the provider wants no calls before %s", until.UTC().Format(time.RFC3339))}
+			return &callError{Class: RateLimited, RetryAfter: until, Err: fmt.Errorf("the provider wants no calls before %s", until.UTC().Format(time.RFC3339))}
 		}
 		timer := time.NewTimer(d)
 		select {

@@ -21,6 +21,12 @@ type Part struct {
 	Origin cache.Origin
 	// Stale says that the answer is past its TTL and was served because there was no other.
 	Stale bool
+	// Status is the HTTP status of the provider's answer, or of its last
+	// failure; 0 when it gave none.
+	Status int
+	// RetryAfter is when the provider that failed wants to be asked again; zero
+	// if it did not say.
+	RetryAfter time.Time
 	// Units that this request spent on it, retries included.
 	Units int64
 	// Err is why there is no fresh answer; nil when there is one.
@@ -32,8 +38,10 @@ func (p Part) Cached() bool { return p.Entry != nil && p.Origin != cache.Loaded 
 
 // callError is a call that brought no answer.
 type callError struct {
-	Class Class
-	Err   error
+	Class      Class
+	Status     int
+	RetryAfter time.Time
+	Err        error
 }
 
 func (e *callError) Error() string { return e.Err.Error() }
@@ -76,11 +84,14 @@ func (g *Gateway) lookup(ctx context.Context, r Request, l Lookup) Part {
 			p.Units += units // written by our own load, which has returned
 		}
 		if err == nil {
-			p.Entry, p.Class = entry, Class(entry.Kind)
+			p.Entry, p.Class, p.Status = entry, Class(entry.Kind), entry.Status
 			g.metrics.looked(r.Trigger, p)
 			return p
 		}
 		p.Err, p.Class = err, classOf(err)
+		if call, ok := errors.AsType[*callError](err); ok {
+			p.Status, p.RetryAfter = call.Status, call.RetryAfter
+		}
 		// A refusal that another, less privileged request ran into is not ours.
 		var refused *refusedError
 		if origin == cache.Shared && errors.As(err, &refused) && r.Trigger < refused.Decision.Trigger {
@@ -105,7 +116,7 @@ func (g *Gateway) serveStale(p *Part, key cache.Key) {
 	if err != nil || state == cache.Gone {
 		return
 	}
-	p.Entry, p.Class, p.Origin, p.Stale = entry, Class(entry.Kind), origin, state == cache.Stale
+	p.Entry, p.Class, p.Status, p.Origin, p.Stale = entry, Class(entry.Kind), entry.Status, origin, state == cache.Stale
 }
 
 // classOf names the failure of a lookup.
@@ -139,7 +150,7 @@ func (g *Gateway) call(ctx context.Context, r Request, l Lookup, key cache.Key, 
 		if answer.entry != nil {
 			return answer.entry, nil
 		}
-		fail := &callError{Class: answer.Class, Err: answer.Err}
+		fail := &callError{Class: answer.Class, Status: answer.Status, RetryAfter: answer.RetryAfter, Err: answer.Err}
 		switch answer.Class {
 		case RateLimited:
 			limited++
@@ -247,7 +258,7 @@ func (g *Gateway) keep(l Lookup, key cache.Key, a Answer) *cache.Entry {
 	}
 	now := g.now()
 	e := &cache.Entry{
-		Kind: uint8(a.Class), Status: a.Status, Body: a.Body,
+		Kind: uint8(a.Class), Status: a.Status, Body: a.Body, ContentType: a.ContentType,
 		StoredAt: now, FreshUntil: now.Add(ttl), StaleUntil: now.Add(ttl + l.TTL.Stale),
 	}
 	if err := g.cache.Put(key, e); err != nil {

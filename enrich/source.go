@@ -116,8 +116,10 @@ type Answer struct {
 	Class Class
 	// Status is the HTTP status, 0 when there was none.
 	Status int
-	// Body is the provider's bytes, already within the size bound.
-	Body []byte
+	// Body is the provider's bytes, already within the size bound, and
+	// ContentType what its answer called them.
+	Body        []byte
+	ContentType string
 	// RetryAfter is when the provider wants to be asked again; zero if it did not say.
 	RetryAfter time.Time
 	// Sent is false only when no byte of the request was written: nothing can

@@ -78,7 +78,7 @@ func (s *Source) answered(ctx context.Context, e endpoint, value string, resp *h
 
 	switch class {
 	case enrich.Found, enrich.NotFound:
-		return enrich.Answer{Class: class, Body: body}
+		return enrich.Answer{Class: class, Body: body, ContentType: resp.Header.Get("Content-Type")}
 	case enrich.RateLimited, enrich.ServerError:
 		return enrich.Answer{Class: class, Err: s.failure(why), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), s.now())}
 	}
