@@ -138,15 +138,30 @@ type Load func(context.Context) (*Entry, error)
 // or by load. A caller whose ctx ends gets ctx's error; the load goes on for
 // the others, and for the money.
 func (c *Cache) Fetch(ctx context.Context, k Key, load Load) (*Entry, Origin, error) {
+	return c.FetchSince(ctx, k, time.Time{}, load)
+}
+
+// FetchSince is Fetch for a caller to whom what was stored before since is too
+// old, however fresh.
+func (c *Cache) FetchSince(ctx context.Context, k Key, since time.Time, load Load) (*Entry, Origin, error) {
+	since = since.Truncate(time.Millisecond) // the grain of the disk
 	e, state, origin, err := c.Get(k)
 	if err != nil {
 		return nil, origin, err
 	}
-	if state == Fresh {
+	if state == Fresh && !e.StoredAt.Before(since) {
 		c.hit(origin)
 		return e, origin, nil
 	}
-	return c.fly(ctx, k, load)
+	for {
+		e, origin, err = c.fly(ctx, k, since, load)
+		// One who joined the flight of a less demanding caller may get what is
+		// too old.
+		if err == nil && origin != Loaded && e.StoredAt.Before(since) {
+			continue
+		}
+		return e, origin, err
+	}
 }
 
 func (c *Cache) hit(o Origin) {
@@ -168,7 +183,7 @@ type landed struct {
 	origin Origin
 }
 
-func (c *Cache) fly(ctx context.Context, k Key, load Load) (*Entry, Origin, error) {
+func (c *Cache) fly(ctx context.Context, k Key, since time.Time, load Load) (*Entry, Origin, error) {
 	if err := c.closing.Err(); err != nil {
 		return nil, Loaded, ErrClosed
 	}
@@ -185,7 +200,7 @@ func (c *Cache) fly(ctx context.Context, k Key, load Load) (*Entry, Origin, erro
 		}()
 		// A flight may have landed between our first look and this one; without
 		// this second look its answer would be paid for again.
-		if e, state, origin, err := c.Get(k); err != nil || state == Fresh {
+		if e, state, origin, err := c.Get(k); err != nil || state == Fresh && !e.StoredAt.Before(since) {
 			return landed{e, origin}, err
 		}
 		fctx, cancel := context.WithTimeout(c.closing, c.opts.FlightTimeout)

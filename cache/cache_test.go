@@ -96,7 +96,7 @@ func TestLooksAgainInsideTheFlight(t *testing.T) {
 	if err := c.Put(key, entry("landed", time.Hour, 0)); err != nil {
 		t.Fatal(err)
 	}
-	e, origin, err := c.fly(t.Context(), key, load)
+	e, origin, err := c.fly(t.Context(), key, time.Time{}, load)
 	if err != nil || string(e.Body) != "landed" || origin == Loaded {
 		t.Errorf("%v %v %v", e, origin, err)
 	}
@@ -377,4 +377,73 @@ func BenchmarkDiskHit(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A caller to whom the kept answer is too old gets a new one, and shares that
+// with others who ask as much; the less demanding keep the old one.
+func TestFetchSince(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	c := open(t, file(t), Options{Now: func() time.Time { return now }})
+	old := &Entry{Body: []byte("old"), StoredAt: now.Add(-time.Hour), FreshUntil: now.Add(time.Hour)}
+	if err := c.Put(key, old); err != nil {
+		t.Fatal(err)
+	}
+	loads := 0
+	load := func(context.Context) (*Entry, error) {
+		loads++
+		e := &Entry{Body: []byte("new"), StoredAt: now, FreshUntil: now.Add(time.Hour)}
+		return e, c.Put(key, e)
+	}
+	for _, step := range []struct {
+		since time.Time
+		want  string
+		loads int
+	}{{time.Time{}, "old", 0}, {now.Add(-2 * time.Hour), "old", 0}, {now.Add(-time.Minute), "new", 1}, {now, "new", 1}} {
+		e, _, err := c.FetchSince(t.Context(), key, step.since, load)
+		if err != nil || string(e.Body) != step.want || loads != step.loads {
+			t.Errorf("since %s: %q after %d loads, %v; want %q after %d", step.since, e.Body, loads, err, step.want, step.loads)
+		}
+	}
+}
+
+// One who wants a new answer and joins the flight of one who found the old one
+// good enough asks again.
+func TestFetchSinceJoinsALessDemandingFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := open(t, file(t), Options{})
+		stored := time.Now()
+		gate, joined := make(chan struct{}), make(chan struct{})
+		loads := 0
+		load := func(body string) Load {
+			return func(context.Context) (*Entry, error) {
+				loads++
+				if loads == 1 {
+					close(joined)
+					<-gate
+				}
+				at := stored
+				if body == "new" {
+					at = time.Now()
+				}
+				return &Entry{Body: []byte(body), StoredAt: at, FreshUntil: at.Add(time.Hour)}, nil
+			}
+		}
+		first := make(chan string)
+		go func() {
+			e, _, _ := c.Fetch(t.Context(), key, load("old"))
+			first <- string(e.Body)
+		}()
+		<-joined
+		<-time.After(time.Second) // in the bubble: the second asks later
+		second := make(chan string)
+		go func() {
+			e, _, _ := c.FetchSince(t.Context(), key, time.Now(), load("new"))
+			second <- string(e.Body)
+		}()
+		synctest.Wait()
+		close(gate)
+		if a, b := <-first, <-second; a != "old" || b != "new" || loads != 2 {
+			t.Errorf("%q and %q after %d loads", a, b, loads)
+		}
+	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
-// Config of a Gateway. All but the last three fields are required.
+// Config of a Gateway. The fields up to Registerer are required.
 type Config struct {
 	Source Source
 	Cache  *cache.Cache
@@ -23,6 +23,14 @@ type Config struct {
 	Log    *slog.Logger
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
+	// Exhaustion is what is done when a quota refuses for long.
+	Exhaustion Exhaustion
+	// MaxWait bounds the wait under the policy Wait; zero means DefaultMaxWait.
+	// The cache's flights must be allowed to last longer.
+	MaxWait time.Duration
+	// Observe, if set, is told of each request once it is decided. It must
+	// return at once.
+	Observe func(Decided)
 	// Now is the clock for ages and pauses; nil means time.Now.
 	Now func() time.Time
 	// Trace, if set, is called at each Step of each lookup, on its goroutine.
@@ -38,21 +46,30 @@ type Gateway struct {
 	log     *slog.Logger
 	now     func() time.Time
 	trace   func(Step)
+	observe func(Decided)
 	guard   *guard
+	crowd   *crowd
 	metrics *metrics
+
+	exhaustion Exhaustion
+	maxWait    time.Duration
 }
 
 // New builds a Gateway.
 func New(c Config) *Gateway {
 	g := &Gateway{
 		source: c.Source, cache: c.Cache, ledger: c.Ledger, policy: c.Policy, log: c.Log,
-		now: c.Now, trace: c.Trace, guard: newGuard(),
+		now: c.Now, trace: c.Trace, observe: c.Observe, guard: newGuard(), crowd: newCrowd(),
+		exhaustion: c.Exhaustion, maxWait: cmp.Or(c.MaxWait, DefaultMaxWait),
 	}
 	if g.now == nil {
 		g.now = time.Now
 	}
 	if g.trace == nil {
 		g.trace = func(Step) {}
+	}
+	if g.observe == nil {
+		g.observe = func(Decided) {}
 	}
 	g.metrics = newMetrics(c.Registerer, c.Source.Name(), g.guard)
 	return g
@@ -62,22 +79,44 @@ func New(c Config) *Gateway {
 type Request struct {
 	Entity  Entity
 	Trigger quota.Trigger
-	// Work, Playbook and Client say who asks, for the audit log.
+	// Work, Playbook and Client say who asks, for the audit log and the budgets.
 	Work, Playbook, Client string
+	// Person and PlaybookName are names for people, as far as they are known.
+	Person, PlaybookName string
+	// Cache says what may be answered from the cache.
+	Cache Directives
 	// Context are the other objects of the bundle that the request came with,
 	// BundleID its id.
 	Context  []stixconv.Object
 	BundleID string
-	// Patience bounds how long the request may wait for a rate limit; zero
-	// means DefaultPatience, which is well below the time after which a broker
-	// takes a message back.
+	// Patience bounds how long the request may wait for a limit; zero means
+	// DefaultPatience, or MaxWait where the source waits.
 	Patience time.Duration
 }
 
-// DefaultPatience is how long a request waits for a rate limit.
-const DefaultPatience = 4 * time.Minute
+// Directives say what may be answered from the cache, in the terms of RFC 9111.
+// The zero value takes every fresh answer.
+type Directives struct {
+	// OnlyIfCached spends nothing: what is not kept is reported as missing. An
+	// expired answer is given, marked as such.
+	OnlyIfCached bool
+	// NoCache takes no answer from before the request.
+	NoCache bool
+	// MaxAge takes no answer that is older; zero means that its TTL decides.
+	MaxAge time.Duration
+}
 
-func (r Request) patience() time.Duration { return cmp.Or(r.Patience, DefaultPatience) }
+// since is the time before which answers are too old for the request.
+func (d Directives) since(now time.Time) time.Time {
+	switch {
+	case d.NoCache:
+		return now
+	case d.MaxAge > 0:
+		return now.Add(-d.MaxAge)
+	default:
+		return time.Time{}
+	}
+}
 
 // Result is what became of a request.
 type Result struct {
@@ -115,15 +154,15 @@ func (r Result) Failed() (failed []Part) {
 // nothing was looked up, and says why; the failure of a lookup is not an error
 // but a Part, because it never costs the others.
 func (g *Gateway) Enrich(ctx context.Context, r Request) (Result, error) {
+	began := g.now()
+	res, err := g.enrich(ctx, r)
+	g.decided(began, r, res, err)
+	return res, err
+}
+
+func (g *Gateway) enrich(ctx context.Context, r Request) (Result, error) {
 	unchanged := Result{Bundle: original(r)}
-	levels, err := g.policy.CheckTLP(r.Entity)
-	if err == nil {
-		err = g.policy.CheckScope(r.Entity)
-	}
-	var plan []Lookup
-	if err == nil {
-		plan, err = g.source.Plan(r.Entity)
-	}
+	levels, plan, err := g.plan(r.Entity)
 	if err != nil {
 		g.metrics.refused(err)
 		return unchanged, err
@@ -149,6 +188,18 @@ func (g *Gateway) Enrich(ctx context.Context, r Request) (Result, error) {
 	result.Bundle, result.Counts, result.Changed = out.Bundle, out.Counts, !out.Counts.Empty()
 	result.Source, result.Summary = g.source.Name(), g.words(r, result)
 	return result, nil
+}
+
+// plan applies the policy, and lists the lookups that the entity needs.
+func (g *Gateway) plan(e Entity) (levels []stixconv.TLP, plan []Lookup, err error) {
+	if levels, err = g.policy.CheckTLP(e); err != nil {
+		return nil, nil, err
+	}
+	if err = g.policy.CheckScope(e); err != nil {
+		return nil, nil, err
+	}
+	plan, err = g.source.Plan(e)
+	return levels, plan, err
 }
 
 // lookups runs a plan, all parts at once: they are independent, and each has

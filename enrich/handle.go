@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/enrichgate/enrichgate/quota"
 	"github.com/enrichgate/enrichgate/stixconv"
@@ -16,9 +17,16 @@ type Reporter interface {
 	Received(context.Context) error
 	// Deliver hands over the bundle; it returns when the platform has it for good.
 	Deliver(context.Context, stixconv.Bundle) error
+	// Park keeps the message durably until a time, tells its work so, and has it
+	// handled again then. When it returns nil the message is done with for now;
+	// ErrNotParked means that this one cannot be kept.
+	Park(ctx context.Context, until time.Time, text string) error
 	// Processed ends the message's work.
 	Processed(ctx context.Context, text string, failed bool) error
 }
+
+// ErrNotParked is a Reporter's answer to what it cannot park.
+var ErrNotParked = errors.New("the message cannot be parked")
 
 // Message is a request of the platform.
 type Message struct {
@@ -38,11 +46,23 @@ func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
 	result, err := Result{Bundle: original(m.Request)}, m.Problem
 	if err == nil {
 		result, err = g.Enrich(ctx, m.Request)
+	} else {
+		g.decided(began, m.Request, result, err)
 	}
 	if cut := ctx.Err(); cut != nil {
 		// We are being stopped: what was paid for is in the cache, and the
 		// message comes again. Its failure is ours, not the provider's.
 		return cut
+	}
+	if at, park := g.resumesAt(result); park {
+		parkErr := to.Park(ctx, at, fmt.Sprintf("%s. It resumes at %s", result.Summary, at.UTC().Format(time.RFC3339)))
+		if parkErr == nil {
+			g.metrics.handled(m.Trigger, Deferred, g.now().Sub(began))
+			return nil
+		}
+		if !errors.Is(parkErr, ErrNotParked) {
+			return fmt.Errorf("parking the message: %w", parkErr)
+		}
 	}
 	fate := fateOf(result, err)
 	// A playbook goes on with the bundle that it gave us, whatever happened.
@@ -83,10 +103,12 @@ const (
 	Incomplete
 	// Failed: nothing could be looked up.
 	Failed
+	// Deferred: parked until the quota opens; it will come to another fate.
+	Deferred
 	numFates
 )
 
-var fateNames = [numFates]string{"enriched", "unchanged", "denied", "incomplete", "failed"}
+var fateNames = [numFates]string{"enriched", "unchanged", "denied", "incomplete", "failed", "deferred"}
 
 // String is the fate's name in the metrics.
 func (f Fate) String() string { return fateNames[f] }

@@ -36,6 +36,11 @@ type Part struct {
 // Cached says that the answer cost this request nothing because it was there.
 func (p Part) Cached() bool { return p.Entry != nil && p.Origin != cache.Loaded }
 
+// take makes an entry the answer.
+func (p *Part) take(e *cache.Entry, origin cache.Origin, s cache.State) {
+	p.Entry, p.Class, p.Status, p.Origin, p.Stale = e, Class(e.Kind), e.Status, origin, s == cache.Stale
+}
+
 // callError is a call that brought no answer.
 type callError struct {
 	Class      Class
@@ -47,10 +52,21 @@ type callError struct {
 func (e *callError) Error() string { return e.Err.Error() }
 func (e *callError) Unwrap() error { return e.Err }
 
-// refusedError is a ledger that said no.
-type refusedError struct{ Decision quota.Decision }
+// refusedError is a ledger that said no, to the request in whose name it was asked.
+type refusedError struct {
+	Decision quota.Decision
+	by       Request
+}
 
 func (e *refusedError) Error() string { return e.Decision.Reason() }
+
+// own says that the ledger would say the same to r.
+func (e *refusedError) own(r Request) bool {
+	return e.by.Trigger == r.Trigger && e.by.Client == r.Client && e.by.Playbook == r.Playbook
+}
+
+// errNotKept is why a request that may not spend has no answer.
+var errNotKept = errors.New("no fresh answer is kept, and the request may not spend")
 
 // Step is a point on the way of a lookup, for those who watch the flow.
 type Step string
@@ -70,40 +86,75 @@ const (
 	maxFailures = 2
 )
 
+// Lookup brings one answer, as cheaply as it can be had, for a request that
+// names the call itself. Whoever calls it answers for the policy.
+func (g *Gateway) Lookup(ctx context.Context, r Request, l Lookup) Part {
+	began := g.now()
+	p := g.lookup(ctx, r, l)
+	g.decided(began, r, Result{Parts: []Part{p}}, nil)
+	return p
+}
+
 // lookup brings one answer, as cheaply as it can be had.
 func (g *Gateway) lookup(ctx context.Context, r Request, l Lookup) Part {
-	key := cache.NewKey(g.source.Name(), l.Endpoint, l.Value, l.Vary)
 	p := Part{Lookup: l}
+	if r.Cache.OnlyIfCached {
+		g.fromCache(&p, r)
+	} else {
+		g.fetchShared(ctx, &p, r)
+	}
+	g.metrics.looked(r.Trigger, p)
+	return p
+}
+
+// fromCache answers with what is kept, and spends nothing.
+func (g *Gateway) fromCache(p *Part, r Request) {
+	entry, state, origin, err := g.cache.Get(g.key(p.Lookup))
+	switch {
+	case err != nil:
+		p.Err = err
+	case state == cache.Fresh && !entry.StoredAt.Before(r.Cache.since(g.now())):
+		p.take(entry, origin, state)
+	default:
+		p.Err = errNotKept
+		if state != cache.Gone {
+			p.take(entry, origin, state)
+		}
+	}
+}
+
+// fetchShared answers from the cache, from a call under way, or by a call.
+func (g *Gateway) fetchShared(ctx context.Context, p *Part, r Request) {
+	key := g.key(p.Lookup)
+	since := r.Cache.since(g.now())
+	defer g.crowd.join(key, &r)()
 	for {
 		var units int64
-		entry, origin, err := g.cache.Fetch(ctx, key, func(ctx context.Context) (*cache.Entry, error) {
-			return g.call(ctx, r, l, key, &units)
+		entry, origin, err := g.cache.FetchSince(ctx, key, since, func(ctx context.Context) (*cache.Entry, error) {
+			return g.call(ctx, r, p.Lookup, key, &units)
 		})
-		p.Origin = origin
-		if origin == cache.Loaded {
+		if p.Origin = origin; origin == cache.Loaded {
 			p.Units += units // written by our own load, which has returned
 		}
 		if err == nil {
-			p.Entry, p.Class, p.Status = entry, Class(entry.Kind), entry.Status
-			g.metrics.looked(r.Trigger, p)
-			return p
+			p.take(entry, origin, cache.Fresh)
+			return
 		}
 		p.Err, p.Class = err, classOf(err)
 		if call, ok := errors.AsType[*callError](err); ok {
 			p.Status, p.RetryAfter = call.Status, call.RetryAfter
 		}
-		// A refusal that another, less privileged request ran into is not ours.
+		// A refusal that somebody else ran into (a playbook's floor, another
+		// client's budget) is not ours.
 		var refused *refusedError
-		if origin == cache.Shared && errors.As(err, &refused) && r.Trigger < refused.Decision.Trigger {
+		if origin == cache.Shared && errors.As(err, &refused) && !refused.own(r) {
 			continue
 		}
 		break
 	}
 	if ctx.Err() == nil {
-		g.serveStale(&p, key)
+		g.serveStale(p, key)
 	}
-	g.metrics.looked(r.Trigger, p)
-	return p
 }
 
 // serveStale falls back on an answer past its TTL: the quota or the provider
@@ -111,6 +162,9 @@ func (g *Gateway) lookup(ctx context.Context, r Request, l Lookup) Part {
 func (g *Gateway) serveStale(p *Part, key cache.Key) {
 	if p.Class == AuthFailed || p.Class == Forbidden {
 		return // whoever may not ask may not be answered either
+	}
+	if _, refused := IsRefused(p.Err); refused && g.exhaustion == Skip {
+		return
 	}
 	entry, state, origin, err := g.cache.Get(key)
 	if err != nil || state == cache.Gone {
@@ -140,7 +194,7 @@ func classOf(err error) Class {
 func (g *Gateway) call(ctx context.Context, r Request, l Lookup, key cache.Key, units *int64) (*cache.Entry, error) {
 	limited, failed := 0, 0
 	for {
-		if err := g.guard.wait(ctx, g.now, r.patience()); err != nil {
+		if err := g.guard.wait(ctx, g.now, g.patience(r)); err != nil {
 			return nil, err
 		}
 		answer, err := g.attempt(ctx, r, l, key, units)
@@ -187,15 +241,12 @@ func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Ke
 	if err := g.guard.check(); err != nil {
 		return attempted{}, err
 	}
-	d, err := g.ledger.Reserve(ctx, quota.Request{
-		Account: g.source.Name(), Endpoint: l.Endpoint, Subject: l.Value, Units: l.Units,
-		Trigger: r.Trigger, Work: r.Work, Playbook: r.Playbook, Client: r.Client, MaxWait: r.patience(),
-	})
+	d, asked, err := g.reserve(ctx, r, l, key)
 	if err != nil {
 		return attempted{}, fmt.Errorf("no call was made: %w", err)
 	}
 	if !d.Allowed {
-		return attempted{}, &refusedError{d}
+		return attempted{}, &refusedError{Decision: d, by: asked}
 	}
 	g.trace(StepReserved)
 	a := attempted{}
@@ -212,6 +263,7 @@ func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Ke
 	outcome := outcomeOf(a.Answer)
 	if outcome != quota.Void {
 		*units += l.Units
+		g.metrics.paid(asked.Trigger, l.Units)
 	}
 	if err := g.ledger.Settle(d.ID, outcome, a.Status); err != nil {
 		// The units stay counted; the answer is paid for and good.
@@ -219,6 +271,25 @@ func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Ke
 	}
 	g.trace(StepSettled)
 	return a, err
+}
+
+// reserve asks for the units of one call in the name of the most privileged
+// who waits for the answer, and anew when somebody more privileged joins.
+func (g *Gateway) reserve(ctx context.Context, r Request, l Lookup, key cache.Key) (d quota.Decision, asked Request, err error) {
+	until := g.now().Add(g.patience(r))
+	for {
+		who, askCtx, cancel := g.crowd.speaker(ctx, key, r)
+		d, err = g.ledger.Reserve(askCtx, quota.Request{
+			Account: g.source.Name(), Endpoint: l.Endpoint, Subject: l.Value, Units: l.Units,
+			Trigger: who.Trigger, Work: who.Work, Playbook: who.Playbook, Client: who.Client,
+			MaxWait: max(0, until.Sub(g.now())),
+		})
+		outranked := askCtx.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !outranked {
+			return d, who, err
+		}
+	}
 }
 
 // fetch makes the call, and survives a source that panics.
@@ -237,10 +308,11 @@ func (g *Gateway) fetch(ctx context.Context, l Lookup) (a Answer) {
 	return a
 }
 
-// outcomeOf says what a call cost: nothing only if it provably never left.
+// outcomeOf says what a call cost: nothing only if it provably never left, or
+// if the provider documents that it does not charge for such an answer.
 func outcomeOf(a Answer) quota.Outcome {
 	switch {
-	case !a.Sent:
+	case !a.Sent, a.Free:
 		return quota.Void
 	case a.Status != 0:
 		return quota.Spent
@@ -256,10 +328,17 @@ func (g *Gateway) keep(l Lookup, key cache.Key, a Answer) *cache.Entry {
 	if a.Class == NotFound || a.Class == InvalidInput {
 		ttl = l.TTL.NotFound
 	}
+	if a.TTL > 0 {
+		ttl = a.TTL
+	}
+	stale := l.TTL.Stale
+	if a.NoStale {
+		stale = 0
+	}
 	now := g.now()
 	e := &cache.Entry{
 		Kind: uint8(a.Class), Status: a.Status, Body: a.Body, ContentType: a.ContentType,
-		StoredAt: now, FreshUntil: now.Add(ttl), StaleUntil: now.Add(ttl + l.TTL.Stale),
+		StoredAt: now, FreshUntil: now.Add(ttl), StaleUntil: now.Add(ttl + stale),
 	}
 	if err := g.cache.Put(key, e); err != nil {
 		g.log.Error("an answer could not be stored and will have to be paid for again", "error", err, "endpoint", l.Endpoint)

@@ -51,7 +51,7 @@ func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_policy_denials_total",
 			Help: "Requests that were not looked up: tlp, scope, private, input (not a value that the source knows), quota."}, []string{"reason"}),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_enrichments_total",
-			Help: "Messages of the platform by trigger and outcome: enriched, unchanged, denied, incomplete, failed."}, []string{"trigger", "outcome"}),
+			Help: "Messages of the platform by trigger and outcome: enriched, unchanged, denied, incomplete, failed, deferred (parked until the quota opens; it ends again later)."}, []string{"trigger", "outcome"}),
 		totalTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "enrichgate_enrichment_duration_seconds",
 			Help: "Time from the start of work on a message to the report of its end.", Buckets: buckets}),
 	}
@@ -102,7 +102,6 @@ func (m *metrics) refused(err error) {
 
 // looked counts the end of one lookup.
 func (m *metrics) looked(t quota.Trigger, p Part) {
-	m.spent.WithLabelValues(t.String()).Add(float64(p.Units))
 	negative := p.Class == NotFound || p.Class == InvalidInput
 	units := float64(p.Lookup.Units)
 	result := resultMiss
@@ -126,6 +125,11 @@ func (m *metrics) looked(t quota.Trigger, p Part) {
 		m.saved.WithLabelValues("cache").Add(units)
 	}
 	m.lookups.WithLabelValues(result).Inc()
+}
+
+// paid counts units under the trigger that they were asked for under.
+func (m *metrics) paid(t quota.Trigger, units int64) {
+	m.spent.WithLabelValues(t.String()).Add(float64(units))
 }
 
 // called counts one call.

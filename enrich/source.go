@@ -125,6 +125,14 @@ type Answer struct {
 	// Sent is false only when no byte of the request was written: nothing can
 	// have been billed, and the reservation may be given back.
 	Sent bool
+	// Free says that the provider documents that it does not charge for a call
+	// that ends like this one. What is not documented is charged.
+	Free bool
+	// TTL, if it is not zero, is how long this answer stays fresh, whatever the
+	// lookup's TTL says: because of its verdict, or because the answer says so.
+	TTL time.Duration
+	// NoStale bars the answer from being served past its TTL.
+	NoStale bool
 	// Err says what went wrong, without secrets; nil for Found, Partial and NotFound.
 	Err error
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -56,6 +57,13 @@ func (c *Connector) serveCallback(ctx context.Context) error {
 		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 	}
 	c.listening.Store(true)
+	// Parked messages are given the same time to end as posted ones.
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(c.cfg.ShutdownTimeout, stopWork) })()
+	taking, stopTaking := context.WithCancel(ctx)
+	var resuming sync.WaitGroup
+	resuming.Go(func() { c.resume(taking, work, noBroker{}) })
+	defer resuming.Wait()
+	defer stopTaking()
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
 	select {
@@ -122,7 +130,7 @@ func (c *Connector) callback(work context.Context, slots chan struct{}, w http.R
 		return
 	}
 	// The worker does not say that it posts again; the journal knows.
-	if err := c.consumeSafely(ctx, body, true, noBroker{}); err != nil {
+	if err := c.consumeSafely(ctx, body, redelivered, noBroker{}); err != nil {
 		c.metrics.message(messageReturned)
 		c.log.Warn("a message is given back and will come again", "error", err)
 		reply(w, http.StatusServiceUnavailable, "error", "Error processing message")

@@ -60,6 +60,8 @@ type Connector struct {
 	cfg     Config
 	client  *Client
 	journal *Journal
+	lot     *lot
+	now     func() time.Time
 	log     *slog.Logger
 	metrics *metrics
 
@@ -98,7 +100,10 @@ type brokerAddress struct {
 
 // New builds a Connector. It talks to nobody yet.
 func New(cfg Config) *Connector {
-	c := &Connector{cfg: cfg, client: cfg.Client, journal: cfg.Journal, log: cfg.Log, renewed: make(chan struct{})}
+	c := &Connector{
+		cfg: cfg, client: cfg.Client, journal: cfg.Journal, lot: newLot(cfg.Journal, cfg.ID), now: cfg.Journal.now,
+		log: cfg.Log, renewed: make(chan struct{}),
+	}
 	c.metrics = newMetrics(cfg.Registerer, c)
 	return c
 }

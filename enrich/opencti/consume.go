@@ -15,13 +15,22 @@ const maxAttempts = 10
 // workPingEvery is how often a long work is told that it is still alive.
 const workPingEvery = 5 * time.Minute
 
+// arrival is how a message comes to us.
+type arrival uint8
+
+const (
+	delivered   arrival = iota // by the broker, for the first time as far as it knows
+	redelivered                // again, or perhaps again
+	resumed                    // from where it was parked
+)
+
 // consume handles one message. A nil error means that it is done with.
-func (c *Connector) consume(ctx context.Context, body []byte, redelivered bool, p publisher) error {
+func (c *Connector) consume(ctx context.Context, body []byte, how arrival, p publisher) error {
 	c.metrics.inFlight.Inc()
 	defer c.metrics.inFlight.Dec()
 	m, problem := decodeMessage(body)
 	key := m.key()
-	t := &task{c: c, message: m, key: key, began: time.Now(), publish: p}
+	t := &task{c: c, body: body, message: m, key: key, began: time.Now(), publish: p}
 	var err error
 	if t.record, err = c.journal.get(key); err != nil {
 		return err
@@ -29,7 +38,12 @@ func (c *Connector) consume(ctx context.Context, body []byte, redelivered bool, 
 	if t.record.Processed || m.Internal.Playbook != nil && t.record.Delivered {
 		return nil // only its acknowledgement was lost
 	}
-	if redelivered && key != "" {
+	if key != "" && how != resumed {
+		if _, found, err := c.lot.get(key); found || err != nil {
+			return err // parked; only its acknowledgement was lost
+		}
+	}
+	if how == redelivered && key != "" {
 		t.record.Attempts++
 		if err := c.journal.put(key, t.record); err != nil {
 			return err
@@ -69,6 +83,7 @@ func (c *Connector) consume(ctx context.Context, body []byte, redelivered bool, 
 		return err
 	}
 	switch {
+	case t.parked: // counted as it was parked
 	case msg.Problem != nil:
 		c.metrics.message(messageRefused)
 	default:

@@ -52,7 +52,12 @@ func OpenJournal(path string, now func() time.Time) (*Journal, error) {
 	// Those who write at the same moment share an fsync; nobody waits long for company.
 	db.MaxBatchDelay = time.Millisecond
 	j := &Journal{db: db, now: now}
-	if err := j.forget(); err != nil {
+	// Journals of before messages could be parked have no place for them.
+	err = db.Update(func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(bucketParked)
+		return err
+	})
+	if err := errors.Join(err, j.forget()); err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: %w", err), db.Close())
 	}
 	return j, nil

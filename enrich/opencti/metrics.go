@@ -12,6 +12,7 @@ const (
 	messageRefused    = "refused"    // bad input, reported and acknowledged
 	messageUnreadable = "unreadable" // bad input with nobody to report to, acknowledged
 	messageReturned   = "returned"   // given back to the broker, to come again
+	messageParked     = "parked"     // kept until its quota opens, and acknowledged
 )
 
 type metrics struct {
@@ -27,7 +28,7 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
 	m := &metrics{
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_messages_total",
-			Help: "Messages from the listen queue by fate: done, refused (bad input, reported), unreadable (bad input, nobody to report to), returned (given back to the broker)."}, []string{"fate"}),
+			Help: "Messages from the listen queue by fate: done, refused (bad input, reported), unreadable (bad input, nobody to report to), returned (given back to the broker), parked (kept until the quota opens; it ends again later)."}, []string{"fate"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "enrichgate_messages_inflight", Help: "Messages in hand."}),
 		bundles:  prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_bundles_sent_total", Help: "Bundles handed to the worker and confirmed."}),
 		pings:    prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_platform_pings_total", Help: "Pings that OpenCTI answered."}),
@@ -48,8 +49,10 @@ func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
 		Help: "Time of the last ping that OpenCTI answered; 0 before the first."}, func() float64 {
 		return float64(c.lastPing.Load()) / float64(time.Second)
 	})
-	r.MustRegister(m.messages, m.inFlight, m.bundles, m.pings, m.pingErrors, m.retries, m.reconnects, connected, lastPing)
-	for _, f := range []string{messageDone, messageRefused, messageUnreadable, messageReturned} {
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_messages_parked",
+		Help: "Messages that wait, on disk, for their quota to open."}, func() float64 { return float64(c.lot.size()) })
+	r.MustRegister(waiting, m.messages, m.inFlight, m.bundles, m.pings, m.pingErrors, m.retries, m.reconnects, connected, lastPing)
+	for _, f := range []string{messageDone, messageRefused, messageUnreadable, messageReturned, messageParked} {
 		m.messages.WithLabelValues(f)
 	}
 	return m

@@ -148,8 +148,10 @@ func (c *Connector) session(ctx context.Context) error {
 	// The handlers of this session end with it; what they paid for is in the
 	// cache, and their messages come again.
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	taking, stopTaking := context.WithCancel(ctx)
 	var handlers sync.WaitGroup
 	defer func() {
+		stopTaking()
 		stopWork()
 		handlers.Wait()
 		_ = conn.Close() // already closed when the broker went away
@@ -174,6 +176,7 @@ func (c *Connector) session(ctx context.Context) error {
 		return fmt.Errorf("consuming %s: %w", reg.Listen, err)
 	}
 	c.listening.Store(true)
+	handlers.Go(func() { c.resume(taking, work, out) })
 	for {
 		select {
 		case d, ok := <-deliveries:
@@ -189,6 +192,7 @@ func (c *Connector) session(ctx context.Context) error {
 		case <-cancelled:
 			return errors.New("the broker cancelled the consumer: the queue is gone")
 		case <-changed:
+			stopTaking()
 			c.drain(in, tag, deliveries, &handlers, stopWork)
 			return errors.New("the registration names other queues or another broker")
 		case <-ctx.Done():
@@ -226,7 +230,11 @@ func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.D
 
 // handle consumes one delivery and settles it with the broker, last of all.
 func (c *Connector) handle(ctx context.Context, d amqp.Delivery, p publisher) {
-	err := c.consumeSafely(ctx, d.Body, d.Redelivered, p)
+	how := delivered
+	if d.Redelivered {
+		how = redelivered
+	}
+	err := c.consumeSafely(ctx, d.Body, how, p)
 	if err == nil {
 		c.log.Debug("Message ack", "tag", d.DeliveryTag)
 		if err := d.Ack(false); err != nil {
@@ -243,13 +251,13 @@ func (c *Connector) handle(ctx context.Context, d amqp.Delivery, p publisher) {
 }
 
 // consumeSafely keeps one message's panic from the others.
-func (c *Connector) consumeSafely(ctx context.Context, body []byte, redelivered bool, p publisher) (err error) {
+func (c *Connector) consumeSafely(ctx context.Context, body []byte, how arrival, p publisher) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("handling the message panicked: %v", r)
 		}
 	}()
-	return c.consume(ctx, body, redelivered, p)
+	return c.consume(ctx, body, how, p)
 }
 
 func (a brokerAddress) uri() string {

@@ -13,12 +13,15 @@ import (
 // (enrich.Reporter).
 type task struct {
 	c       *Connector
+	body    []byte
 	message message
 	key     string
 	record  record
 	// began is the playbook step's execution_start.
 	began   time.Time
 	publish publisher
+	// parked says that the message was parked, which is its fate for now.
+	parked bool
 }
 
 // publisher hands split bundles to the broker and returns when they are
