@@ -1,7 +1,5 @@
 package stixconv
 
-import "strconv"
-
 // updateEntity merges the facts of all answers into the entity.
 func (c *conversion) updateEntity(facts []Facts) {
 	var labels, references []any
@@ -19,9 +17,10 @@ func (c *conversion) updateEntity(facts []Facts) {
 			}
 		}
 		if f.Score != nil {
-			score = max(score, min(100, max(0, *f.Score)))
+			score = max(score, percent(*f.Score))
 		}
 		c.completeFile(f)
+		c.completeVulnerability(f)
 	}
 	c.counts.Labels = addList(c.entity, labelsAttribute(), labels, labelKey)
 	c.counts.References = addList(c.entity, referencesAttribute(), references, func(element any) (string, bool) {
@@ -79,14 +78,45 @@ func (c *conversion) reference(r Reference) map[string]any {
 	return out
 }
 
-// addNote turns the sentence for the analyst into a note on the entity.
-func (c *conversion) addNote(f *Facts, date any) {
-	content := clean(f.Note)
+// completeVulnerability sets the EPSS of an entity that is a vulnerability.
+func (c *conversion) completeVulnerability(f *Facts) {
+	if f.EPSS == nil {
+		return
+	}
+	inRange := func(x float64) bool { return x >= 0 && x <= 1 } // false for NaN, too
+	switch {
+	case c.kind != "vulnerability":
+		c.rejected = append(c.rejected, reject("epss", c.id, "EPSS is for vulnerabilities"))
+	case !inRange(f.EPSS.Score) || !inRange(f.EPSS.Percentile):
+		c.rejected = append(c.rejected, reject("epss", c.id, "not from 0 to 1"))
+	default:
+		for key, value := range map[string]float64{"x_opencti_epss_score": f.EPSS.Score, "x_opencti_epss_percentile": f.EPSS.Percentile} {
+			if have, ok := float(c.entity[key]); !ok || have != value {
+				c.entity[key] = value
+				c.counts.EPSSSet = true
+			}
+		}
+	}
+}
+
+// addNotes turns the texts for the analyst into notes on the entity.
+func (c *conversion) addNotes(f *Facts, date any) {
+	c.addNote(Note{Content: f.Note}, date)
+	for _, n := range f.Notes {
+		c.addNote(n, date)
+	}
+}
+
+func (c *conversion) addNote(n Note, date any) {
+	content, abstract := clean(n.Content), clean(n.Abstract)
 	if content == "" {
 		return
 	}
-	// The entity's name keeps the same sentence about two entities two notes.
-	abstract := c.author.Name + " on " + clean(entityName(c.entity))
+	if abstract == "" {
+		abstract = c.author.Name + " on"
+	}
+	// The entity's name keeps the same text about two entities two notes.
+	abstract += " " + clean(entityName(c.entity))
 	id := NoteID(content, abstract, "")
 	note := c.domainObject("note", id, date)
 	note["abstract"], note["content"] = abstract, content
@@ -108,7 +138,7 @@ func entityName(entity Object) string {
 		return hashes[algorithm]
 	}
 	if number, ok := integer(entity["number"]); ok {
-		return "AS" + strconv.FormatInt(number, 10)
+		return "AS" + decimal(number)
 	}
 	return text(entity, "id")
 }

@@ -42,14 +42,15 @@ type Counts struct {
 	// Things counts new objects beside the entity, without author and marking.
 	Things        int
 	Relationships int
+	Sightings     int
 	Notes         int
 	// Labels, References and Hashes (a file's size is counted with them) are
 	// those that the entity did not have yet.
 	Labels     int
 	References int
 	Hashes     int
-	// ScoreSet says that the entity's score changed.
-	ScoreSet bool
+	// ScoreSet says that the entity's score changed, EPSSSet that its EPSS did.
+	ScoreSet, EPSSSet bool
 }
 
 // Empty says that the facts added nothing.
@@ -68,10 +69,11 @@ func Convert(in Input) (Output, error) {
 	for i := range in.Facts {
 		f := &in.Facts[i]
 		date := any(dated(f.AsOf))
-		c.addNote(f, date)
+		c.addNotes(f, date)
 		for j := range f.Related {
 			c.addRelated(&f.Related[j], date)
 		}
+		c.addObjects(f, date)
 	}
 	return c.output(in), nil
 }
@@ -135,7 +137,7 @@ func newConversion(in Input) (*conversion, error) {
 	}
 	related := 0
 	for i := range in.Facts {
-		related += len(in.Facts[i].Related)
+		related += len(in.Facts[i].Related) + len(in.Facts[i].Objects)
 	}
 	c.made = make([]Object, 0, 2*related+len(in.Facts))
 	c.seen = make(map[string]struct{}, 2*related+len(in.Context)+4)

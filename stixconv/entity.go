@@ -180,3 +180,21 @@ func integer(value any) (int64, bool) {
 	}
 	return 0, false
 }
+
+// float reads a number from any of the types that JSON may give it.
+func float(value any) (float64, bool) {
+	switch v := value.(type) {
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	case nil:
+		return 0, false
+	}
+	switch v := reflect.ValueOf(value); {
+	case v.CanInt():
+		return float64(v.Int()), true
+	case v.CanFloat():
+		return v.Float(), true
+	}
+	return 0, false
+}

@@ -12,17 +12,33 @@ type Facts struct {
 	Labels []string
 	// Note is a sentence for the analyst; it becomes a STIX note on the entity.
 	Note string
+	// Notes are further notes, each with an abstract of its own.
+	Notes []Note
 	// References are added to the entity.
 	References []Reference
 	// Hashes and Size complete an enriched file (hash names as in STIX: "MD5", "SHA-256").
 	Hashes map[string]string
 	Size   int64
+	// EPSS completes an enriched vulnerability; nil when the source says nothing of it.
+	EPSS *EPSS
 	// Related are other things that the answer names, each with how it relates to the entity.
 	Related []Related
+	// Objects are other things, too, known to Relations and Sightings by their
+	// keys: the form for what relates to more than the entity. One that nothing
+	// reaches is rejected.
+	Objects   []Keyed
+	Relations []Relation
+	Sightings []Sighting
 	// AsOf is when the provider gave the answer. It dates what STIX wants
 	// dated, so that one answer always converts to the same bytes.
 	AsOf time.Time
 }
+
+// The keys of what is always there.
+const (
+	EntityKey = "@entity"
+	AuthorKey = "@author"
+)
 
 // Reference is an external reference (STIX 2.1 section 2.5).
 type Reference struct {
@@ -31,6 +47,14 @@ type Reference struct {
 	ExternalID  string
 	Description string
 }
+
+// Note is a text about the entity. Without an abstract it gets one that names
+// the author and the entity.
+type Note struct{ Abstract, Content string }
+
+// EPSS is FIRST's estimate that a vulnerability will be exploited: the
+// probability and its rank among all, both from 0 to 1.
+type EPSS struct{ Score, Percentile float64 }
 
 // Related is a thing and its relationship with the enriched entity.
 type Related struct {
@@ -45,22 +69,23 @@ type Related struct {
 	Start time.Time
 }
 
-// Thing is an observable or a place that a source names.
-// Which fields count depends on Type:
-//
-//	ipv4-addr, ipv6-addr, domain-name, url   Value
-//	file                                     Hashes
-//	autonomous-system                        Number, Name
-//	country                                  CountryCode (ISO 3166-1 alpha-2)
-//	city                                     Name, CountryCode, Latitude/Longitude when HasPosition
-type Thing struct {
-	Type        string
-	Value       string
-	Hashes      map[string]string
-	Number      int64
-	Name        string
-	CountryCode string
-	HasPosition bool
-	Latitude    float64
-	Longitude   float64
+// Keyed is a thing under a key that is unique among the facts' objects.
+type Keyed struct {
+	Key   string
+	Thing Thing
+}
+
+// Relation is a relationship between two keys, the entity's included.
+type Relation struct {
+	From, Type, To string
+	// Start is the relationship's start_time; zero leaves it out.
+	Start time.Time
+}
+
+// Sighting says that what is under the key Of was seen at Where, which is the
+// author, an organization or a place.
+type Sighting struct {
+	Of, Where   string
+	Count       int64
+	First, Last time.Time
 }

@@ -1,16 +1,19 @@
 package stixconv
 
+import "time"
+
 // addRelated makes the thing and its relationship with the entity. The date is
 // a boxed timestamp, shared by all that one answer makes.
 func (c *conversion) addRelated(r *Related, date any) {
-	thing, skipped, err := normalize(r.Thing)
+	thing := r.Thing
+	skipped, err := normalize(&thing)
 	c.rejected = append(c.rejected, skipped...)
 	if err != nil {
 		c.rejected = append(c.rejected, reject(r.Thing.Type, r.Thing.name(), err.Error()))
 		return
 	}
-	id := thingID(thing)
-	if c.isEntity(thing, id) {
+	id := thingID(&thing)
+	if c.isEntity(&thing, id) {
 		return
 	}
 	source, target := c.kind, thing.Type
@@ -21,12 +24,11 @@ func (c *conversion) addRelated(r *Related, date any) {
 		c.rejected = append(c.rejected, reject("relationship", r.Relationship, "not from "+source+" to "+target))
 		return
 	}
-	start := timestamp(r.Start)
-	if start == "" && !r.Start.IsZero() {
-		c.rejected = append(c.rejected, reject("relationship", thing.name(), "start out of range"))
+	start, ok := c.start(r.Start, &thing)
+	if !ok {
 		return
 	}
-	c.addThing(thing, id, date)
+	c.addThing(&thing, id, date)
 	if r.ToEntity {
 		c.relate(id, r.Relationship, c.id, start, date)
 	} else {
@@ -34,9 +36,19 @@ func (c *conversion) addRelated(r *Related, date any) {
 	}
 }
 
+// start is a relationship's start_time; false when STIX cannot express it.
+func (c *conversion) start(at time.Time, t *Thing) (string, bool) {
+	start := timestamp(at)
+	if start == "" && !at.IsZero() {
+		c.rejected = append(c.rejected, reject("relationship", t.name(), "start out of range"))
+		return "", false
+	}
+	return start, true
+}
+
 // isEntity says whether a normalized thing is the entity itself. Files are the
 // same when a hash is, whichever hash their ids were made of.
-func (c *conversion) isEntity(t Thing, id string) bool {
+func (c *conversion) isEntity(t *Thing, id string) bool {
 	if id == c.id || id == c.alias {
 		return true
 	}
@@ -48,19 +60,19 @@ func (c *conversion) isEntity(t Thing, id string) bool {
 }
 
 // addThing adds the thing's object, and for a city its country.
-func (c *conversion) addThing(t Thing, id string, date any) {
+func (c *conversion) addThing(t *Thing, id string, date any) {
 	if _, there := c.seen[id]; there {
 		c.completeKnownFile(t, id)
 		return
 	}
+	kind := stixType(t.Type)
 	var o Object
-	switch t.Type {
-	case "country", "city":
-		o = c.domainObject("location", id, date)
-	default:
+	if observable(kind) {
 		o = make(Object, 8)
-		o["type"], o["spec_version"], o["id"] = t.Type, "2.1", id
+		o["type"], o["spec_version"], o["id"] = kind, "2.1", id
 		o["x_opencti_created_by_ref"], o["object_marking_refs"] = c.authorID, c.marks
+	} else {
+		o = c.domainObject(kind, id, date)
 	}
 	t.fill(o)
 	c.emit(id, o)
@@ -77,22 +89,22 @@ func (c *conversion) addThing(t Thing, id string, date any) {
 }
 
 // placeCity puts a city in its country.
-func (c *conversion) placeCity(city Thing, id string, date any) {
-	land, _, err := normalize(Thing{Type: "country", CountryCode: city.CountryCode})
-	if err != nil {
+func (c *conversion) placeCity(city *Thing, id string, date any) {
+	land := Thing{Type: "country", CountryCode: city.CountryCode}
+	if _, err := normalize(&land); err != nil {
 		return // The city was normalized, so its country is known.
 	}
-	landID := thingID(land)
-	if c.isEntity(land, landID) {
+	landID := thingID(&land)
+	if c.isEntity(&land, landID) {
 		landID = c.id
 	} else {
-		c.addThing(land, landID, date)
+		c.addThing(&land, landID, date)
 	}
 	c.relate(id, "located-at", landID, "", date)
 }
 
 // completeKnownFile adds hashes that an earlier row about the same file did not have.
-func (c *conversion) completeKnownFile(t Thing, id string) {
+func (c *conversion) completeKnownFile(t *Thing, id string) {
 	made := c.files[id]
 	if made == nil {
 		return
@@ -132,10 +144,13 @@ func computedID(entity Object) string {
 		return LocationID(t.Name, "City")
 	case "autonomous-system":
 		t.Number, _ = integer(entity["number"])
+	case "attack-pattern":
+		t.MITRE = text(entity, "x_mitre_id")
+	case "identity":
+		return IdentityID(t.Name, text(entity, "identity_class"))
 	}
-	t, _, err := normalize(t)
-	if err != nil {
+	if _, err := normalize(&t); err != nil {
 		return ""
 	}
-	return thingID(t)
+	return thingID(&t)
 }
