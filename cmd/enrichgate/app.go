@@ -13,6 +13,7 @@ import (
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/enrich/source/proofpoint"
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
 	"github.com/enrichgate/enrichgate/quota"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
@@ -110,7 +111,7 @@ func newSource(s settings.Settings) (*proofpoint.Source, error) {
 		stale = time.Nanosecond // zero would mean the source's own default
 	}
 	return proofpoint.New(proofpoint.Config{
-		BaseURL: s.APIBaseURL, APIKey: proofpoint.Secret(s.APIKey.Reveal()), SeenWithin: s.ImportLastSeenTimeWindow,
+		BaseURL: s.APIBaseURL, APIKey: wire.Secret(s.APIKey.Reveal()), SeenWithin: s.ImportLastSeenTimeWindow,
 		TTL: s.CacheTTL, Stale: stale, Timeout: s.Timeout, SkipPrivate: s.SkipPrivate, UserAgent: "enrichgate/" + version(),
 	})
 }

@@ -66,7 +66,9 @@ func TestImportArrows(t *testing.T) {
 		"enrich/opencti":                   {"enrich", "quota", "stixconv", "cache/boltfile"},
 		"enrich/opencti/sandbox":           {},
 		"enrich/opencti/openctitest":       {"enrich/opencti/sandbox"},
-		"enrich/source/proofpoint":         {"enrich", "stixconv"},
+		"enrich/source":                    {"enrich", "enrich/source/wire", "stixconv"},
+		"enrich/source/wire":               {"enrich"},
+		"enrich/source/proofpoint":         {"enrich", "enrich/source/wire", "stixconv"},
 		"enrich/source/proofpoint/sandbox": {},
 	}
 	for _, p := range packages(t) {

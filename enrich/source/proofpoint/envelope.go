@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
 )
 
 // envelope is what the API wraps every answer in.
@@ -56,5 +58,5 @@ func message(body []byte) string {
 	if err != nil || env.message == "" {
 		return ""
 	}
-	return fmt.Sprintf(": %s", oneLine(env.message, 120))
+	return fmt.Sprintf(": %s", wire.OneLine(env.message, 120))
 }

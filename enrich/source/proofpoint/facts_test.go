@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
@@ -230,7 +231,7 @@ func FuzzFacts(f *testing.F) {
 			}
 		}
 		for _, label := range facts.Labels {
-			if label == "" || label != oneLine(label, 100) {
+			if label == "" || label != wire.OneLine(label, 100) {
 				t.Errorf("label %q", label)
 			}
 		}

@@ -3,6 +3,7 @@ package proofpoint
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
 )
 
 // mustURL parses a URL that is right.
@@ -106,9 +108,9 @@ func TestFetchIsOneRequest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			resp, err := s.transport.RoundTrip(req)
+			resp, err := s.client.Transport.RoundTrip(req)
 			if err == nil {
-				_, _ = readUpTo(resp.Body, 1<<20)
+				_, _ = io.Copy(io.Discard, resp.Body)
 				_ = resp.Body.Close()
 			}
 		}
@@ -161,7 +163,7 @@ func TestFetchOverHTTP2(t *testing.T) {
 	if proto.Load() != "HTTP/2.0" {
 		t.Errorf("spoke %v", proto.Load())
 	}
-	own := newTransport()
+	own := wire.NewTransport()
 	own.TLSClientConfig = given.TLSClientConfig.Clone()
 	own.TLSClientConfig.NextProtos = nil
 	want(t, ask(t, newSource(t, Config{BaseURL: server.URL, Transport: own})), enrich.NotFound, true)

@@ -9,7 +9,7 @@
 // cost the others.
 //
 // A Fetch puts at most one request on the wire: it repeats nothing, follows no
-// redirect, and hinders net/http from repeating behind its back (transport.go).
+// redirect, and hinders net/http from repeating behind its back (package wire).
 //
 // What counts as an answer is decided from status and body together, and
 // strictly: only the API's own envelope, {"success": true, "response": …}, of
@@ -27,11 +27,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
@@ -47,7 +47,7 @@ type Config struct {
 	// without the slash at its end; empty means DefaultBaseURL.
 	BaseURL string
 	// APIKey is sent as it is in the header Authorization. Required.
-	APIKey Secret
+	APIKey wire.Secret
 	// SeenWithin leaves out domains, addresses and samples that were last seen
 	// earlier than this before now; 0 means 30 days. It is counted from now,
 	// not from the day of the answer, so that kept answers age too.
@@ -91,12 +91,10 @@ type Source struct {
 	key         func() string
 	userAgent   string
 	seenWithin  time.Duration
-	timeout     time.Duration
-	maxBody     int64
+	client      wire.Client
 	skipPrivate bool
 	author      stixconv.Author
 	endpoints   map[string]endpoint
-	transport   http.RoundTripper
 	now         func() time.Time
 }
 
@@ -113,24 +111,24 @@ func New(c Config) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{
-		base:        base,
-		vary:        varyOf(base),
-		key:         func() string { return string(c.APIKey) },
-		userAgent:   cmp.Or(c.UserAgent, "enrichgate/"+buildVersion()),
-		seenWithin:  cmp.Or(c.SeenWithin, 30*day),
-		timeout:     cmp.Or(c.Timeout, 20*time.Second),
-		maxBody:     cmp.Or(c.MaxBody, 8<<20),
+		base:       base,
+		vary:       varyOf(base),
+		key:        func() string { return string(c.APIKey) },
+		userAgent:  cmp.Or(c.UserAgent, wire.UserAgent()),
+		seenWithin: cmp.Or(c.SeenWithin, 30*day),
+		client: wire.Client{
+			Transport: c.Transport, Timeout: cmp.Or(c.Timeout, 20*time.Second), MaxBody: cmp.Or(c.MaxBody, 8<<20),
+		},
 		skipPrivate: c.SkipPrivate,
 		author: stixconv.Author{
 			Name: cmp.Or(c.AuthorName, "Proofpoint ET Intelligence"),
 			TLP:  "TLP:AMBER+STRICT",
 		},
 		endpoints: endpoints(c.TTL, cmp.Or(c.Stale, 7*day)),
-		transport: c.Transport,
 		now:       c.Now,
 	}
-	if s.transport == nil {
-		s.transport = newTransport()
+	if s.client.Transport == nil {
+		s.client.Transport = wire.NewTransport()
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -190,15 +188,6 @@ func baseURL(raw string) (string, error) {
 	return strings.TrimRight(u.String(), "/") + "/", nil
 }
 
-// buildVersion is the version that the binary was built as, or "devel".
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "devel"
-	}
-	return info.Main.Version
-}
-
 // Name is the source's id in the ledger, the cache, the metrics and the API.
 func (s *Source) Name() string { return Name }
 
@@ -207,7 +196,7 @@ func (s *Source) Author() stixconv.Author { return s.author }
 
 // Close lets go of idle connections. The source can be used again afterwards.
 func (s *Source) Close() {
-	if t, ok := s.transport.(interface{ CloseIdleConnections() }); ok {
+	if t, ok := s.client.Transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
 )
 
 // row is one object of a response, its fields read when they are asked for, so
@@ -58,7 +59,7 @@ func (r row) name(field string, most int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	clean := oneLine(s, most+1)
+	clean := wire.OneLine(s, most+1)
 	if clean == "" || len([]rune(clean)) > most {
 		return "", fmt.Errorf("%s is empty or longer than %d characters", field, most)
 	}

@@ -1,4 +1,4 @@
-package proofpoint
+package wire
 
 import (
 	"io"
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// How a Fetch stays one request. http.Transport repeats a failed request
+// How a call stays one request. http.Transport repeats a failed request
 // without saying so when (net/http, persistConn.shouldRetryRequest)
 //
 //   - the connection had been used before, so that its end may be the server's
@@ -41,8 +41,8 @@ func (noBody) Read([]byte) (int, error) { return 0, io.EOF }
 // Close does nothing.
 func (noBody) Close() error { return nil }
 
-// newTransport makes the transport of a source that was given none.
-func newTransport() *http.Transport {
+// NewTransport makes the transport of a source that was given none.
+func NewTransport() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}

@@ -1,4 +1,4 @@
-package proofpoint
+package wire
 
 import (
 	"net/http"
@@ -7,6 +7,7 @@ import (
 )
 
 func TestRetryAfter(t *testing.T) {
+	today := time.Date(2026, 8, 22, 13, 30, 0, 0, time.UTC)
 	in := func(d time.Duration) time.Time { return today.Add(d) }
 	for header, want := range map[string]time.Time{
 		"":                        {},

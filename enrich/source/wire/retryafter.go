@@ -1,4 +1,4 @@
-package proofpoint
+package wire
 
 import (
 	"net/http"
