@@ -39,14 +39,14 @@ func newBench(t *testing.T, more ...string) *bench {
 		"PROOFPOINT_ET_INTELLIGENCE_QUOTA=10000/month", "ENRICHGATE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
 		"ENRICHGATE_HTTP_TOKEN=" + httpToken,
 	}, more...)
-	s, err := settings.Load(settings.Options{Environ: b.environ, Check: checkSetting, Dir: t.TempDir()})
+	s, err := settings.Load(settings.Options{Environ: b.environ, Sources: sourceSpecs(), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if b.app, err = openApp(s, slog.New(slog.DiscardHandler), "run", nil); err != nil {
 		t.Fatal(err)
 	}
-	b.front = httptest.NewServer(b.handler(false, func() error { return nil }))
+	b.front = httptest.NewServer(b.handler(false, func() map[string]error { return map[string]error{} }))
 	t.Cleanup(func() {
 		b.front.Close()
 		if err := b.close(); err != nil {
@@ -175,7 +175,7 @@ func TestLookupAndQuotaOnTheDirectory(t *testing.T) {
 	if code, said := run("lookup", "198.51.100.9", "--tlp", "TLP:RED"); code != exitDenied {
 		t.Errorf("exit %d: %s", code, said)
 	}
-	b.app.cache, b.app.ledger, b.app.dir, b.app.source = nil, nil, nil, nil // closed above
+	b.app.cache, b.app.ledger, b.app.dir, b.app.sources = nil, nil, nil, nil // closed above
 }
 
 func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {

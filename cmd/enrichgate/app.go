@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -12,29 +11,27 @@ import (
 	"github.com/enrichgate/enrichgate/cache"
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich"
-	"github.com/enrichgate/enrichgate/enrich/source/proofpoint"
-	"github.com/enrichgate/enrichgate/enrich/source/wire"
 	"github.com/enrichgate/enrichgate/quota"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
-// app is what every command that touches the data directory shares: the
-// stores, the source and the gateway between them.
+// app is what every command that touches the data directory shares: one ledger
+// and one cache, and a gateway for each source on them.
 type app struct {
 	settings settings.Settings
 	log      *slog.Logger
 	registry *prometheus.Registry
 
-	dir     *dataDir
-	ledger  *quota.Ledger
-	cache   *cache.Cache
-	source  *proofpoint.Source
-	gateway *enrich.Gateway
+	dir      *dataDir
+	ledger   *quota.Ledger
+	cache    *cache.Cache
+	sources  []tunedSource
+	gateways map[string]*enrich.Gateway // by the name of the source
 }
 
 // openApp takes the data directory and opens everything in it. trace may be nil.
 func openApp(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step)) (a *app, err error) {
-	a = &app{settings: s, log: log, registry: prometheus.NewRegistry()}
+	a = &app{settings: s, log: log, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -44,11 +41,7 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
 	}
-	account, err := accountOf(s)
-	if err != nil {
-		return a, err
-	}
-	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{Accounts: map[string]quota.Account{proofpoint.Name: account}}); err != nil {
+	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{Accounts: accounts(s)}); err != nil {
 		return a, fmt.Errorf("ledger: %w", err)
 	}
 	a.registry.MustRegister(quota.NewCollector(a.ledger))
@@ -56,20 +49,38 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 		return a, err
 	}
 	a.registry.MustRegister(cache.NewCollector(a.cache))
-	if s.APIKey == "" {
-		return a, nil // commands that only look at the stores
+	for _, k := range knownSources() {
+		if source := s.Sources[k.spec.Name]; source.Enabled {
+			if err := a.openSource(k, source, trace); err != nil {
+				return a, err
+			}
+		}
 	}
-	if a.source, err = newSource(s); err != nil {
-		return a, err
+	return a, nil
+}
+
+// openSource makes a source and its gateway. Without its keys, which only
+// commands that look at the stores may lack, there is none.
+func (a *app) openSource(k knownSource, s *settings.Source, trace func(enrich.Step)) error {
+	for _, one := range k.spec.Secrets {
+		if !one.Optional && s.Secrets[one.Name] == "" {
+			return nil
+		}
 	}
+	opened, err := k.open(s)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.spec.Name, err)
+	}
+	source := tunedSource{Source: opened, settings: s}
+	a.sources = append(a.sources, source)
 	policy, err := policyOf(s)
 	if err != nil {
-		return a, err
+		return err
 	}
-	a.gateway = enrich.New(enrich.Config{
-		Source: a.source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: log, Registerer: a.registry, Trace: trace,
+	a.gateways[k.spec.Name] = enrich.New(enrich.Config{
+		Source: source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: a.log, Registerer: a.registry, Trace: trace,
 	})
-	return a, nil
+	return nil
 }
 
 // close closes what openApp opened, in reverse.
@@ -78,8 +89,8 @@ func (a *app) close() error {
 	if a.cache != nil {
 		errs = append(errs, a.cache.Close()) // ends the flights, which settle in the ledger
 	}
-	if a.source != nil {
-		a.source.Close()
+	for _, source := range a.sources {
+		source.Close()
 	}
 	if a.ledger != nil {
 		errs = append(errs, a.ledger.Close())
@@ -90,54 +101,50 @@ func (a *app) close() error {
 	return errors.Join(errs...)
 }
 
-// accountOf is what the source may spend.
-func accountOf(s settings.Settings) (quota.Account, error) {
-	limits, err := quota.ParseLimits(s.Quota)
-	if err != nil {
-		return quota.Account{}, fmt.Errorf("PROOFPOINT_ET_INTELLIGENCE_QUOTA: %w", err)
+// accounts is what the sources may spend. A command that was given no key still
+// wants to see the books: then every source has its account.
+func accounts(s settings.Settings) map[string]quota.Account {
+	enabled := s.Enabled()
+	all := map[string]quota.Account{}
+	for name, source := range s.Sources {
+		if !source.Enabled && len(enabled) > 0 {
+			continue
+		}
+		floors := map[quota.Trigger]float64{}
+		for trigger, percent := range source.Reserve {
+			floors[trigger] = float64(percent) / 100
+		}
+		all[name] = quota.Account{Limits: source.Limits, Floors: floors}
 	}
-	floors := quota.DefaultFloors()
-	if s.ConnectorAuto {
-		// Who switches automatic enrichment on wants it to spend; it may do so
-		// as a playbook may.
-		floors[quota.Auto] = floors[quota.Playbook]
-	}
-	return quota.Account{Limits: limits, Floors: floors}, nil
+	return all
 }
 
-func newSource(s settings.Settings) (*proofpoint.Source, error) {
-	stale := s.CacheStale
-	if stale == 0 {
-		stale = time.Nanosecond // zero would mean the source's own default
-	}
-	return proofpoint.New(proofpoint.Config{
-		BaseURL: s.APIBaseURL, APIKey: wire.Secret(s.APIKey.Reveal()), SeenWithin: s.ImportLastSeenTimeWindow,
-		TTL: s.CacheTTL, Stale: stale, Timeout: s.Timeout, SkipPrivate: s.SkipPrivate, UserAgent: "enrichgate/" + version(),
-	})
-}
-
-func policyOf(s settings.Settings) (enrich.Policy, error) {
+// policyOf is what may be asked of a source, whoever asks.
+func policyOf(s *settings.Source) (enrich.Policy, error) {
 	maxTLP, err := stixconv.ParseTLP(s.MaxTLP)
 	if err != nil {
-		return enrich.Policy{}, fmt.Errorf("PROOFPOINT_ET_INTELLIGENCE_MAX_TLP: %w", err)
+		return enrich.Policy{}, fmt.Errorf("highest TLP of %s: %w", s.Spec.Name, err)
 	}
 	unmarked, err := stixconv.ParseTLP(s.UnmarkedTLP)
 	if err != nil {
-		return enrich.Policy{}, fmt.Errorf("PROOFPOINT_ET_INTELLIGENCE_UNMARKED_TLP: %w", err)
+		return enrich.Policy{}, fmt.Errorf("TLP of unmarked entities of %s: %w", s.Spec.Name, err)
 	}
-	return enrich.Policy{MaxTLP: maxTLP, Unmarked: unmarked, Scope: s.ConnectorScope}, nil
+	return enrich.Policy{MaxTLP: maxTLP, Unmarked: unmarked, Scope: s.Spec.Scope}, nil
 }
 
-// checkSetting lets the packages that own a value judge it while all problems
-// of the configuration are collected.
-func checkSetting(name, value string) error {
-	switch name {
-	case "PROOFPOINT_ET_INTELLIGENCE_QUOTA":
-		_, err := quota.ParseLimits(value)
-		return err
-	case "PROOFPOINT_ET_INTELLIGENCE_MAX_TLP", "PROOFPOINT_ET_INTELLIGENCE_UNMARKED_TLP":
-		_, err := stixconv.ParseTLP(value)
-		return err
+// connectorPolicy narrows it to what one connector may ask.
+func connectorPolicy(s *settings.Source, c settings.Connector) (enrich.Policy, error) {
+	p, err := policyOf(s)
+	if err != nil {
+		return p, err
 	}
-	return nil
+	p.Scope = c.Scope
+	if c.MaxTLP != "" {
+		own, err := stixconv.ParseTLP(c.MaxTLP)
+		if err != nil {
+			return p, fmt.Errorf("highest TLP of connector %s: %w", c.Name, err)
+		}
+		p.MaxTLP = min(p.MaxTLP, own)
+	}
+	return p, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"text/tabwriter"
 
@@ -10,7 +11,7 @@ import (
 type configCmd struct {
 	Check configCheckCmd `cmd:"" help:"Check all settings without starting anything."`
 	Print configPrintCmd `cmd:"" help:"Print every setting, its value and where it comes from; no secrets."`
-	Docs  configDocsCmd  `cmd:"" help:"Print the table of settings as Markdown."`
+	Docs  configDocsCmd  `cmd:"" help:"Print the tables of settings as Markdown, or the sample files."`
 }
 
 type configCheckCmd struct{}
@@ -42,15 +43,28 @@ func (configPrintCmd) Run(env *environment, c *cli) error {
 	}
 	w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	for _, v := range s.Values() {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", v.Name, v.Value, v.Origin)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", cmp.Or(v.Name, v.YAML), v.Value, v.Origin)
 	}
 	return w.Flush()
 }
 
-type configDocsCmd struct{}
+type configDocsCmd struct {
+	As string `help:"markdown (as in the README), env (.env.sample) or yaml (config.yml.sample)." enum:"markdown,env,yaml" default:"markdown"`
+}
 
-// Run prints the table that the README holds.
-func (configDocsCmd) Run(env *environment) error {
-	_, err := fmt.Fprint(env.stdout, settings.MarkdownTable())
+// Run prints what the repository's files hold, from the one table.
+func (d configDocsCmd) Run(env *environment) error {
+	_, err := fmt.Fprint(env.stdout, d.text(sourceSpecs()))
 	return err
+}
+
+func (d configDocsCmd) text(specs []settings.SourceSpec) string {
+	switch d.As {
+	case "env":
+		return settings.EnvSample(specs)
+	case "yaml":
+		return settings.YAMLSample(specs)
+	default:
+		return settings.MarkdownTable(specs)
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	platform "github.com/enrichgate/enrichgate/enrich/opencti/sandbox"
 	provider "github.com/enrichgate/enrichgate/enrich/source/proofpoint/sandbox"
+	"github.com/enrichgate/enrichgate/quota"
 )
 
 type demoCmd struct {
@@ -86,7 +87,7 @@ func (c demoCmd) check() error {
 	case c.For < 0:
 		return errors.New("--for is a time to come, such as 30s")
 	}
-	if err := checkSetting("PROOFPOINT_ET_INTELLIGENCE_QUOTA", c.Quota); err != nil {
+	if _, err := quota.ParseLimits(c.Quota); err != nil {
 		return fmt.Errorf("--quota: %w", err)
 	}
 	return nil
@@ -233,7 +234,7 @@ func (st *demoStage) settings(limits string) (settings.Settings, error) {
 	if err != nil {
 		return settings.Settings{}, err
 	}
-	return settings.Load(settings.Options{ConfigPath: os.DevNull, Check: checkSetting, Environ: []string{
+	return settings.Load(settings.Options{ConfigPath: os.DevNull, Sources: sourceSpecs(), Environ: []string{
 		"OPENCTI_URL=" + st.platform.URL(), "OPENCTI_TOKEN=" + st.platform.Token(), "OPENCTI_JSON_LOGGING=false",
 		"CONNECTOR_ID=" + st.state.Connector, "CONNECTOR_NAME=demo", "CONNECTOR_LOG_LEVEL=warn",
 		"CONNECTOR_LISTEN_PROTOCOL=API", "CONNECTOR_QUEUE_PROTOCOL=api",

@@ -24,7 +24,7 @@ type demoWords struct {
 }
 
 func newDemoLog(env *environment, s settings.Settings) *demoLog {
-	h := logging.NewHandler(env.stderr, logging.Options{Name: s.ConnectorName, Level: s.LogLevel, JSON: s.OpenCTIJSONLogging, Secrets: s.Secrets()})
+	h := logging.NewHandler(env.stderr, logging.Options{Name: s.LogName(), Level: s.LogLevel, JSON: s.OpenCTIJSONLogging, Secrets: s.Secrets()})
 	return &demoLog{Handler: h, said: &demoWords{of: map[string]string{}}}
 }
 

@@ -25,7 +25,7 @@ const childKill = "TEST_CHILD_KILL"
 func child(kill string) int {
 	step, nth, _ := strings.Cut(kill, ":")
 	at, _ := strconv.Atoi(nth)
-	s, err := settings.Load(settings.Options{Environ: os.Environ(), Check: checkSetting})
+	s, err := settings.Load(settings.Options{Environ: os.Environ(), Sources: sourceSpecs()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 78

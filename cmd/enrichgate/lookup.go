@@ -19,6 +19,7 @@ import (
 type lookupCmd struct {
 	Value  string `arg:"" help:"An IPv4 address, a domain name or an MD5; defanged is fine."`
 	Type   string `help:"The value's type, as OpenCTI or STIX names it (default: what it looks like)."`
+	Source string `help:"The source to ask, when several look such a value up." placeholder:"NAME"`
 	TLP    string `help:"The value's marking, such as TLP:GREEN." placeholder:"TLP"`
 	Output string `help:"text, json, or stix (the bundle alone)." enum:"text,json,stix" default:"text" short:"o"`
 }
@@ -60,7 +61,7 @@ func (l lookupCmd) ask(env *environment, c *cli, s settings.Settings, entity enr
 		if err != nil {
 			return answer, err
 		}
-		body, err := d.get(env.ctx, "/api/v1/lookup", url.Values{"type": {l.Type}, "value": {l.Value}, "tlp": {l.TLP}}, "application/json")
+		body, err := d.get(env.ctx, "/api/v1/lookup", url.Values{"type": {l.Type}, "value": {l.Value}, "source": {l.Source}, "tlp": {l.TLP}}, "application/json")
 		if err != nil {
 			return answer, coded(err)
 		}
@@ -70,7 +71,7 @@ func (l lookupCmd) ask(env *environment, c *cli, s settings.Settings, entity enr
 		return answer, err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if a.gateway == nil {
+	if len(a.gateways) == 0 {
 		// Straight on the data directory we ask the provider ourselves.
 		_, err := c.load(env, settings.NeedLookup)
 		return answer, err
@@ -78,7 +79,11 @@ func (l lookupCmd) ask(env *environment, c *cli, s settings.Settings, entity enr
 	if l.TLP != "" {
 		entity.TLP = []string{l.TLP}
 	}
-	res, err := a.gateway.Enrich(env.ctx, enrich.Request{Entity: entity, Trigger: quota.Manual, Client: "cli", Patience: 30 * time.Second})
+	gateway, err := enrich.Choose(a.gateways, l.Source, entity)
+	if err != nil {
+		return answer, &exitError{exitUsage, err}
+	}
+	res, err := gateway.Enrich(env.ctx, enrich.Request{Entity: entity, Trigger: quota.Manual, Client: "cli", Patience: 30 * time.Second})
 	if err != nil {
 		var policy *enrich.PolicyError
 		if errors.As(err, &policy) {

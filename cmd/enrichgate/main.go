@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // quotas are counted in the operator's time zone, wherever we run
 
 	"github.com/alecthomas/kong"
 
@@ -120,5 +121,5 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 
 // load reads the settings for a command.
 func (c *cli) load(env *environment, need settings.Need) (settings.Settings, error) {
-	return settings.Load(settings.Options{Environ: env.environ, ConfigPath: c.Config, Need: need, Check: checkSetting})
+	return settings.Load(settings.Options{Environ: env.environ, ConfigPath: c.Config, Need: need, Sources: sourceSpecs()})
 }

@@ -161,9 +161,36 @@ func TestReadmeLinks(t *testing.T) {
 	}
 }
 
+// The README's tables of settings and the sample files are what the one table
+// of settings makes of itself; see 'enrichgate config docs --as'.
 func TestReadmeSettings(t *testing.T) {
-	if !strings.Contains(readme(t), settings.MarkdownTable()) {
-		t.Error("the README's table of settings is not what 'enrichgate config docs' prints")
+	if !strings.Contains(readme(t), configDocsCmd{}.text(sourceSpecs())) {
+		t.Error("the README's tables of settings are not what 'enrichgate config docs' prints")
+	}
+	// Every name in prose is a setting, or one that a sentence explains.
+	known := map[string]bool{}
+	for _, s := range settings.Table(sourceSpecs()) {
+		known[s.Name], known[s.Name+"_FILE"] = true, s.Secret
+		for _, also := range s.Aliases {
+			known[also] = true
+		}
+	}
+	for _, name := range regexp.MustCompile(`\b(?:ENRICHGATE|CONNECTOR|OPENCTI|MQ|PROOFPOINT)_[A-Z_]*[A-Z]\b`).FindAllString(readme(t), -1) {
+		if !known[name] && name != "CONNECTOR_MAX_TLP" && name != "PROOFPOINT_ET_INTELLIGENCE" {
+			t.Errorf("the README speaks of %s, which is no setting", name)
+		}
+	}
+}
+
+func TestSampleFiles(t *testing.T) {
+	for file, as := range map[string]string{".env.sample": "env", "config.yml.sample": "yaml"} {
+		b, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (configDocsCmd{As: as}).text(sourceSpecs()); string(b) != want {
+			t.Errorf("%s is not what 'enrichgate config docs --as %s' prints", file, as)
+		}
 	}
 }
 
@@ -172,7 +199,7 @@ func TestReadmeMetrics(t *testing.T) {
 	s, err := settings.Load(settings.Options{Environ: []string{
 		"OPENCTI_URL=http://localhost", "OPENCTI_TOKEN=token-of-a-test", "CONNECTOR_ID=" + "b5d1e2f0-6c1a-4a0b-9d3e-7f2a1c0e9b11",
 		"PROOFPOINT_ET_INTELLIGENCE_API_KEY=key-of-a-test", "ENRICHGATE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
-	}, Check: checkSetting, Dir: t.TempDir()})
+	}, Sources: sourceSpecs(), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +217,7 @@ func TestReadmeMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer journal.Close()
-	if _, err := a.connector(journal); err != nil {
+	if _, err := a.connectors(journal); err != nil {
 		t.Fatal(err)
 	}
 	families, err := a.registry.Gather()

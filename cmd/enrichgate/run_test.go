@@ -66,7 +66,7 @@ func (w *world) start(more ...string) (stop func()) {
 
 func (w *world) startTraced(trace func(enrich.Step), more ...string) (stop func()) {
 	w.tb.Helper()
-	s, err := settings.Load(settings.Options{Environ: w.env(more...), Dir: w.tb.TempDir(), Check: checkSetting})
+	s, err := settings.Load(settings.Options{Environ: w.env(more...), Dir: w.tb.TempDir(), Sources: sourceSpecs()})
 	if err != nil {
 		w.tb.Fatal(err)
 	}

@@ -27,8 +27,8 @@ type front struct {
 // maxSocketPath is what a unix socket's address holds on Linux, less the zero.
 const maxSocketPath = 107
 
-// listen starts the listeners. healthy is why the connector does not work.
-func (a *app) listen(address string, healthy func() error) (f *front, err error) {
+// listen starts the listeners. healthy is why a connector does not work.
+func (a *app) listen(address string, healthy func() map[string]error) (f *front, err error) {
 	f = &front{}
 	defer func() {
 		if err != nil {
@@ -97,7 +97,7 @@ func (f *front) close() error {
 }
 
 // handler is what both listeners answer.
-func (a *app) handler(local bool, healthy func() error) http.Handler {
+func (a *app) handler(local bool, healthy func() map[string]error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	// Alive: the process answers. No dependency, or its outage would become a restart.
@@ -108,10 +108,12 @@ func (a *app) handler(local bool, healthy func() error) http.Handler {
 	})
 	// Ready: it takes messages.
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		health(w, map[string]error{"ledger": a.ledger.Healthy(), "connector": healthy()})
+		checks := healthy()
+		checks["ledger"] = a.ledger.Healthy()
+		health(w, checks)
 	})
 	mux.Handle("/api/v1/", httpapi.New(httpapi.Config{
-		Gateway: a.gateway, Usage: a.ledger.Usage, Token: a.settings.HTTPToken.Reveal(), Local: local, Log: a.log,
+		Gateways: a.gateways, Usage: a.ledger.Usage, Token: a.settings.HTTPToken.Reveal(), Local: local, Log: a.log,
 	}))
 	return http.MaxBytesHandler(mux, 1<<20)
 }

@@ -29,8 +29,9 @@ import (
 
 // Config of an API.
 type Config struct {
-	Gateway *enrich.Gateway
-	Usage   func() []quota.Usage
+	// Gateways by the name of their source.
+	Gateways map[string]*enrich.Gateway
+	Usage    func() []quota.Usage
 	// Token that clients present; empty means that there is none.
 	Token string
 	// Local marks the data directory's own socket: no token is needed, and a
@@ -82,7 +83,7 @@ func (a *API) quota(w http.ResponseWriter, _ *http.Request) {
 	write(w, http.StatusOK, "application/json", QuotaAnswer{Sources: a.cfg.Usage()})
 }
 
-// lookup: ?type=ipv4-addr&value=198.51.100.7[&tlp=TLP:GREEN]. Accept decides
+// lookup: ?type=ipv4-addr&value=198.51.100.7[&source=NAME][&tlp=TLP:GREEN]. Accept decides
 // between the answer in short and the STIX bundle alone.
 func (a *API) lookup(w http.ResponseWriter, r *http.Request) {
 	if !a.cfg.Local && a.cfg.Token == "" {
@@ -102,7 +103,12 @@ func (a *API) lookup(w http.ResponseWriter, r *http.Request) {
 	if a.cfg.Local {
 		req.Trigger, req.Client = quota.Manual, "cli"
 	}
-	res, err := a.cfg.Gateway.Enrich(r.Context(), req)
+	gateway, err := enrich.Choose(a.cfg.Gateways, q.Get("source"), entity)
+	if err != nil {
+		Problem(w, problemOf(err))
+		return
+	}
+	res, err := gateway.Enrich(r.Context(), req)
 	if r.Context().Err() != nil {
 		return // nobody is left to answer
 	}

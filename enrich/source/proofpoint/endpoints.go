@@ -23,6 +23,11 @@ const (
 	sample           = "sample"
 )
 
+// Endpoints are the names of all calls, those of addresses first.
+func Endpoints() []string {
+	return []string{ipReputation, ipDomains, ipSamples, ipGeoloc, ipASN, domainReputation, domainIPs, domainSamples, sample}
+}
+
 // endpoint is what is known of a call of the API.
 type endpoint struct {
 	name  string

@@ -2,25 +2,11 @@ package settings
 
 import (
 	"errors"
-	"net"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
-
-// complete fills what follows from other settings.
-func (l *loader) complete() {
-	s := l.target.Settings
-	if s.ListenAPIURI == "" {
-		scheme := "http"
-		if s.ListenAPISSL {
-			scheme = "https"
-		}
-		s.ListenAPIURI = scheme + "://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.ListenAPIPort))
-	}
-}
 
 // check holds the rules about more than one setting. They are rules for the
 // daemon; a command that neither listens nor connects is not kept from working.
@@ -70,12 +56,17 @@ func (l *loader) warn() {
 	}
 	add(!s.OpenCTISSLVerify, "OPENCTI_SSL_VERIFY=false: the platform's certificate is not checked")
 	add(!s.MQUseSSLRejectUnauthorized, "MQ_USE_SSL_REJECT_UNAUTHORIZED=false: RabbitMQ's certificate is not checked")
-	add(s.ConnectorAuto, "CONNECTOR_AUTO=true: every new entity in scope spends quota")
-	add(s.CacheTTL > 0 && s.CacheTTL < time.Minute, "PROOFPOINT_ET_INTELLIGENCE_CACHE_TTL is under a minute: answers are paid for again and again")
-	if u, err := url.Parse(s.APIBaseURL); err == nil {
-		add(u.Scheme == "http" && !isLoopbackHost(u.Hostname()), "PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL is http: the API key travels in clear")
+	for i, c := range s.Connectors {
+		add(c.Auto, l.nameIn(i, "auto")+"=true: every new entity in scope spends quota")
+		u, err := url.Parse(c.ListenAPIURI)
+		add(err == nil && s.ListenProtocol == "API" && isLoopbackHost(u.Hostname()),
+			l.nameIn(i, "listen_protocol_api_uri")+" is on loopback: only a worker on this host reaches it")
 	}
-	if u, err := url.Parse(s.ListenAPIURI); err == nil && s.ListenProtocol == "API" {
-		add(isLoopbackHost(u.Hostname()), "CONNECTOR_LISTEN_PROTOCOL_API_URI is on loopback: only a worker on this host reaches it")
+	for _, source := range s.Enabled() {
+		prefix := source.Spec.prefix()
+		add(source.CacheTTL > 0 && source.CacheTTL < time.Minute, prefix+"CACHE_TTL is under a minute: answers are paid for again and again")
+		u, err := url.Parse(source.BaseURL)
+		add(err == nil && len(source.Secrets) > 0 && u.Scheme == "http" && !isLoopbackHost(u.Hostname()),
+			prefix+"API_BASE_URL is http: the key travels in clear")
 	}
 }

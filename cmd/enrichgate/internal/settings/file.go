@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,8 +21,12 @@ const systemConfig = "/etc/enrichgate/config.yml"
 type document struct {
 	path   string // as the operator knows it; empty when there is no file
 	broken bool   // could not be read as a whole
+	// sections are the top-level keys that are ours.
+	sections []string
 	// keys are the entries of all sections and of the top level, in the order of the file.
 	keys []entry
+	// index are the same by their path.
+	index map[string]entry
 }
 
 // entry is one key of the file.
@@ -42,19 +47,15 @@ func (e entry) path() string {
 // where is file:line for people.
 func (d *document) where(line int) string { return plain(d.path) + ":" + strconv.Itoa(line) }
 
-// find returns the entry at section.key.
+// find returns the entry at section.key, or a whole section.
 func (d *document) find(path string) (entry, bool) {
-	for _, e := range d.keys {
-		if e.section != "" && e.path() == path {
-			return e, true
-		}
-	}
-	return entry{}, false
+	e, ok := d.index[path]
+	return e, ok
 }
 
 // openConfig finds and reads the file. Each problem is told to report.
 func openConfig(o Options, named string, report func(Problem)) *document {
-	d := &document{path: named}
+	d := &document{path: named, sections: sections(o.Sources), index: map[string]entry{}}
 	candidates := []string{named}
 	if named == "" {
 		candidates = []string{"config.yml", systemConfig}
@@ -119,7 +120,7 @@ func (d *document) parse(content []byte, report func(Problem)) {
 	for _, section := range d.keys { // the range is over the top level only: fixed before the loop
 		value := deref(section.value)
 		switch {
-		case !isSection(section.key) || isNull(value):
+		case !slices.Contains(d.sections, section.key) || isNull(value):
 		case value.Kind != yaml.MappingNode:
 			fail(section.line, "%s: not a mapping; write its keys below it, indented", section.key)
 		default:
@@ -144,22 +145,18 @@ func (d *document) mapping(section string, m *yaml.Node, fail func(int, string, 
 		default:
 			first[e.key] = e.line
 			d.keys = append(d.keys, e)
+			d.index[e.path()] = e
 		}
 	}
 }
 
-// sections are the top-level keys that are ours.
-func sections() []string {
-	return []string{"opencti", "connector", "mq", "proofpoint_et_intelligence", "enrichgate"}
-}
-
-func isSection(key string) bool {
-	for _, s := range sections() {
-		if s == key {
-			return true
-		}
+// sections are the top-level keys that hold settings.
+func sections(sources []SourceSpec) []string {
+	names := []string{"opencti", "connector", "mq", "enrichgate"}
+	for _, spec := range sources {
+		names = append(names, spec.Name)
 	}
-	return false
+	return names
 }
 
 // plain is a key of the file on one line.

@@ -20,7 +20,7 @@ func TestTestdata(t *testing.T) {
 	for _, file := range files {
 		name := filepath.Base(file)
 		t.Run(name, func(t *testing.T) {
-			o := Options{Dir: "testdata", ConfigPath: name}
+			o := Options{Sources: specs(), Dir: "testdata", ConfigPath: name}
 			if strings.HasPrefix(name, "working_") {
 				load(t, o)
 				return
@@ -59,10 +59,10 @@ func compare(t *testing.T, file, got string) {
 }
 
 func TestNativeValues(t *testing.T) {
-	s := load(t, Options{Dir: "testdata", ConfigPath: "working_native.yml"})
-	if s.OpenCTIToken != "0123456789" || s.APIKey != "0123456789" || s.OpenCTISSLVerify || s.OpenCTIJSONLogging ||
-		!slices.Equal(s.ConnectorScope, []string{"IPv4-Addr", "StixFile"}) || !s.ConnectorAuto || s.ListenAPIPort != 7071 ||
-		s.MQUseSSL == nil || !*s.MQUseSSL || s.Quota != "200/minute,10000/month" || s.Workers != 4 || s.HTTPListen != "0.0.0.0:8080" {
+	s := load(t, Options{Sources: specs(), Dir: "testdata", ConfigPath: "working_native.yml"})
+	if s.OpenCTIToken != "0123456789" || et(s).Secrets["api_key"] != "0123456789" || s.OpenCTISSLVerify || s.OpenCTIJSONLogging ||
+		!slices.Equal(s.Connectors[0].Scope, []string{"IPv4-Addr", "StixFile"}) || !s.Connectors[0].Auto || s.Connectors[0].ListenAPIPort != 7071 ||
+		s.MQUseSSL == nil || !*s.MQUseSSL || et(s).QuotaText() != "200/minute,10000/month" || s.Workers != 4 || s.HTTPListen != "0.0.0.0:8080" {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -87,29 +87,14 @@ func TestOddFiles(t *testing.T) {
 	}
 }
 
-const root = "../../../.."
-
-// The samples are made from the table, and the table's defaults are the real ones.
-func TestSamples(t *testing.T) {
-	compare(t, filepath.Join(root, ".env.sample"), EnvSample())
-	compare(t, filepath.Join(root, "config.yml.sample"), YAMLSample())
-}
-
 // Read as an operator does: the samples name exactly the table's settings, ask
 // only for what is required, and load once that is written.
 func TestSamplesAsWritten(t *testing.T) {
-	env, err := os.ReadFile(filepath.Join(root, ".env.sample"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.ReadFile(filepath.Join(root, "config.yml.sample"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	env, file := EnvSample(many()), YAMLSample(many())
 	fill := strings.NewReplacer("CONNECTOR_ID=ChangeMe", "CONNECTOR_ID="+testID, "id: 'ChangeMe'", "id: '"+testID+"'", "ChangeMe", "written")
 
 	var names, asked, live []string
-	for _, m := range regexp.MustCompile(`(?m)^(# )?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(string(env), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(# )?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(env, -1) {
 		names = append(names, m[2])
 		if m[1] == "" {
 			asked = append(asked, m[2])
@@ -117,9 +102,10 @@ func TestSamplesAsWritten(t *testing.T) {
 		}
 	}
 	var want, required, paths []string
-	for _, s := range Table() {
+	table, ask := sampled(many())
+	for _, s := range table {
 		want = append(want, s.Name)
-		if s.Required {
+		if ask[s.Name] {
 			required = append(required, s.Name)
 		}
 		if s.YAML != "" {
@@ -132,11 +118,13 @@ func TestSamplesAsWritten(t *testing.T) {
 	if !slices.Equal(asked, required) {
 		t.Errorf(".env.sample asks for %q", asked)
 	}
-	load(t, options(t, live...))
+	o := options(t, live...)
+	o.Sources = many()
+	load(t, o)
 
 	var section string
 	names = nil
-	for l := range strings.SplitSeq(string(file), "\n") {
+	for l := range strings.SplitSeq(file, "\n") {
 		if m := regexp.MustCompile(`^([a-z_]+):$`).FindStringSubmatch(l); m != nil {
 			section = m[1]
 		} else if m := regexp.MustCompile(`^  (# )?([a-z_]+): \S+.*$`).FindStringSubmatch(l); m != nil {
@@ -146,18 +134,19 @@ func TestSamplesAsWritten(t *testing.T) {
 	if !slices.Equal(names, paths) {
 		t.Errorf("config.yml.sample names %q, want %q", names, paths)
 	}
-	o := options(t)
-	write(t, o, "config.yml", string(file))
+	o = options(t)
+	o.Sources = many()
+	write(t, o, "config.yml", file)
 	if got := lines(t, o); len(got) != 3 {
 		t.Errorf("the untouched sample: %q", got)
 	}
-	write(t, o, "config.yml", fill.Replace(string(file)))
+	write(t, o, "config.yml", fill.Replace(file))
 	load(t, o)
 }
 
 // OpenCTI's rules for samples.
 func TestSamplesFollowHouseRules(t *testing.T) {
-	for name, sample := range map[string]string{".env.sample": EnvSample(), "config.yml.sample": YAMLSample()} {
+	for name, sample := range map[string]string{".env.sample": EnvSample(specs()), "config.yml.sample": YAMLSample(specs())} {
 		for _, bad := range []string{`\b20\d\d-\d\d-\d\d`, `_INTERVAL\b`, `(?i)confidence_level`, `(?i)update_existing_data`, `CHANGEME`, `localhost:\d`} {
 			if m := regexp.MustCompile(bad).FindString(sample); m != "" {
 				t.Errorf("%s holds %q", name, m)
@@ -165,7 +154,7 @@ func TestSamplesFollowHouseRules(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"OPENCTI_URL=http://localhost", "OPENCTI_TOKEN=ChangeMe", "CONNECTOR_ID=ChangeMe"} {
-		if !strings.Contains(EnvSample(), "\n"+line+"\n") {
+		if !strings.Contains(EnvSample(specs()), "\n"+line+"\n") {
 			t.Errorf("%s is missing", line)
 		}
 	}
@@ -173,8 +162,9 @@ func TestSamplesFollowHouseRules(t *testing.T) {
 
 // Every row is complete and consistent.
 func TestTable(t *testing.T) {
+	specs := many
 	seen := map[string]bool{}
-	for _, s := range Table() {
+	for _, s := range Table(specs()) {
 		for _, n := range []string{s.Name, s.YAML, s.Title} {
 			if n != "" && seen[n] {
 				t.Errorf("%s stands twice in the table", n)
@@ -191,20 +181,24 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: a secret with a default, or not marked", s.Name)
 		}
 	}
-	if rows := strings.Count(MarkdownTable(), "\n") - 2; rows != len(Table()) {
-		t.Errorf("MarkdownTable has %d rows", rows)
-	}
-	for l := range strings.Lines(MarkdownTable()) {
-		if n := strings.Count(strings.ReplaceAll(l, `\|`, ""), "|"); n != 6 {
+	columns := 0
+	for l := range strings.Lines(MarkdownTable(specs())) {
+		n := strings.Count(strings.ReplaceAll(l, `\|`, ""), "|")
+		if columns == 0 || n == 0 {
+			columns = n
+		}
+		if n != columns {
 			t.Errorf("%d bars in %s", n, l)
 		}
 	}
 	// Examples of optional settings are values that load.
-	for _, s := range Table() {
+	for _, s := range Table(specs()) {
 		if s.Example == "" || s.Kind == KindPEM || s.Name == "ENRICHGATE_CONFIG" {
 			continue
 		}
-		load(t, options(t, minimal(s.Name+"="+s.Example)...))
+		o := options(t, minimal(s.Name+"="+s.Example)...)
+		o.Sources, o.Need = many(), NeedData
+		load(t, o)
 	}
 }
 
@@ -232,7 +226,7 @@ func FuzzLoad(f *testing.F) {
 		write(t, o, "config.yml", file)
 		s, err := Load(o)
 		if err == nil {
-			if len(s.Values()) != len(Table()) {
+			if len(s.Values()) != len(Table(specs())) {
 				t.Fatalf("%d values", len(s.Values()))
 			}
 			return

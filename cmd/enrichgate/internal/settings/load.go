@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,9 +18,8 @@ type Options struct {
 	Dir string
 	// Need says what is required. The zero value requires everything.
 	Need Need
-	// Check, when set, looks at each value that was given and is not secret, by
-	// its environment name and in its canonical form. Its error joins the problems.
-	Check func(name, value string) error
+	// Sources are those that there are.
+	Sources []SourceSpec
 
 	systemConfig string // instead of /etc/enrichgate/config.yml, for tests
 }
@@ -41,8 +41,10 @@ type loader struct {
 	doc      *document
 	target   target
 	problems []Problem
-	given    map[string]given // what was given, by the setting's name
-	bad      map[string]bool  // settings with a problem
+	given    map[string]given    // what was given, by the setting's name
+	bad      map[string]bool     // settings with a problem
+	listed   bool                // the connectors come from a list
+	notes    map[string][]string // of sources, by name: of use only when they are enabled
 }
 
 // Load reads, checks and completes the settings. Its error is a *Problems that
@@ -54,33 +56,63 @@ type loader struct {
 func Load(o Options) (Settings, error) {
 	var s Settings
 	l := &loader{
-		o: o, rows: table(), env: environment(o.Environ),
-		given: map[string]given{}, bad: map[string]bool{},
+		o: o, rows: table(o.Sources), env: environment(o.Environ),
+		given: map[string]given{}, bad: map[string]bool{}, notes: map[string][]string{},
 		target: target{Settings: &s, dir: o.Dir},
 	}
+	s.Sources = newSources(o.Sources)
 	named := o.ConfigPath
 	if named == "" {
 		named = l.env["ENRICHGATE_CONFIG"]
 	}
 	l.doc = openConfig(o, named, func(p Problem) { l.problems = append(l.problems, p) })
 	s.ConfigFile = l.doc.path
+	_, l.listed = l.doc.find(keyConnectors)
 	for i, r := range l.rows {
 		l.setting(i, r)
 	}
-	l.complete()
+	l.connectors()
+	l.sources()
+	l.bind()
 	l.check()
 	l.unknownKeys()
 	l.unknownVariables()
+	l.dropUnused()
 	if len(l.problems) == 0 {
 		l.warn()
 		return s, nil
 	}
-	sources := "environment"
+	read := "environment"
 	if s.ConfigFile != "" {
-		sources = plain(s.ConfigFile) + " + environment"
+		read = plain(s.ConfigFile) + " + environment"
 	}
-	sortProblems(l.problems)
-	return s, &Problems{Sources: sources, List: l.problems}
+	return s, &Problems{Sources: read, List: sortProblems(l.problems)}
+}
+
+// dropUnused leaves out what nobody wrote of sources that are not enabled.
+func (l *loader) dropUnused() {
+	s := l.target.Settings
+	i := 0 // values and rows have one order, and every value has its row
+	s.values = slices.DeleteFunc(s.values, func(v Value) bool {
+		for v.Name != "" && l.rows[i].Name != v.Name {
+			i++
+		}
+		source, of := s.Sources[l.rows[i].Source]
+		_, given := l.given[v.Name]
+		return v.Name != "" && of && !source.Enabled && !given
+	})
+	for _, source := range s.Enabled() {
+		s.Notices = append(s.Notices, l.notes[source.Spec.Name]...)
+	}
+}
+
+// notice notes something about a setting.
+func (l *loader) notice(r row, text string) {
+	if r.Source != "" {
+		l.notes[r.Source] = append(l.notes[r.Source], text)
+		return
+	}
+	l.target.Notices = append(l.target.Notices, text)
 }
 
 // environment is a map of NAME=value lines; the last of a name counts.
@@ -102,7 +134,7 @@ func (l *loader) setting(rank int, r row) {
 	var fileErr *secretFileError
 	switch {
 	case errors.As(err, &fileErr) && !needed:
-		l.target.Notices = append(l.target.Notices, g.name+": "+err.Error())
+		l.target.Notices = append(l.target.Notices, g.name+": "+err.Error()) // whatever the source: it was meant to be used
 		g = given{}
 	case err != nil:
 		l.fail(rank, r, g, err)
@@ -125,7 +157,7 @@ func (l *loader) setting(rank int, r row) {
 // missing takes the default, or reports that there is none.
 func (l *loader) missing(rank int, r row, g given, needed bool) {
 	if r.Default == "" {
-		if r.Required && needed && !l.doc.broken {
+		if r.Required && needed && !l.doc.broken && !(l.listed && r.each) {
 			l.problems = append(l.problems, Problem{Name: r.Name, Text: requiredText(r, g), rank: rank})
 			l.bad[r.Name] = true
 		}
@@ -161,11 +193,6 @@ func (l *loader) accept(rank int, r row, g given) {
 	}
 	if r.Secret {
 		canonical = redacted
-	} else if l.o.Check != nil {
-		if err := l.o.Check(r.Name, canonical); err != nil {
-			l.fail(rank, r, g, err)
-			return
-		}
 	}
 	l.target.values = append(l.target.values, Value{Name: r.Name, YAML: r.YAML, Value: canonical, Origin: g.origin})
 }
@@ -214,7 +241,7 @@ func (l *loader) look(rank int, r row) (given, error) {
 	if also && found {
 		l.same(rank, r, g, o)
 	} else if also {
-		l.target.Notices = append(l.target.Notices, o.name+" is read as "+r.YAML)
+		l.notice(r, o.name+" is read as "+r.YAML)
 		return o, err
 	}
 	return g, nil
@@ -235,10 +262,14 @@ func (l *loader) lookEnv(rank int, r row) (g given, found bool, err error) {
 			return g, true, err
 		}
 	}
-	if other := l.env[r.also]; r.also != "" && other != "" {
-		o := given{name: r.also, origin: "environment (" + r.also + ")", text: other}
+	for _, also := range r.also {
+		other := l.env[also]
+		if other == "" {
+			continue
+		}
+		o := given{name: also, origin: "environment (" + also + ")", text: other}
 		if text == "" {
-			l.target.Notices = append(l.target.Notices, r.also+" is read as "+r.Name)
+			l.notice(r, also+" is read as "+r.Name)
 			return o, true, nil
 		}
 		l.same(rank, r, g, o)
@@ -248,7 +279,7 @@ func (l *loader) lookEnv(rank int, r row) (g given, found bool, err error) {
 
 // same reports two names of one setting that disagree.
 func (l *loader) same(rank int, r row, g, other given) {
-	var scratch Settings
+	scratch := Settings{Sources: newSources(l.o.Sources)}
 	t := target{Settings: &scratch, dir: l.o.Dir}
 	a, errA := l.parse(r, g.text, &t)
 	b, errB := l.parse(r, other.text, &t)
@@ -266,7 +297,7 @@ func (l *loader) lookFile(r row) (g given, found bool, err error) {
 	if e, ok := l.doc.find(r.YAML); ok {
 		where := l.doc.where(e.line)
 		g = given{name: r.YAML, where: where, origin: where}
-		if g.text, err = scalarText(e.value, r.Kind == KindList || r.Kind == KindQuota); err != nil {
+		if g.text, err = scalarText(e.value, r.isList()); err != nil {
 			return g, true, err
 		}
 	}

@@ -30,7 +30,7 @@ func minimal(more ...string) []string {
 // options are for a directory without any configuration of the machine's.
 func options(t testing.TB, env ...string) Options {
 	dir := t.TempDir()
-	return Options{Environ: env, Dir: dir, systemConfig: filepath.Join(dir, "etc", "config.yml")}
+	return Options{Sources: specs(), Environ: env, Dir: dir, systemConfig: filepath.Join(dir, "etc", "config.yml")}
 }
 
 // write puts a file into the options' directory and returns its path.
@@ -76,26 +76,26 @@ func TestDefaults(t *testing.T) {
 	s := load(t, o)
 	for what, ok := range map[string]bool{
 		"url":     s.OpenCTIURL == "http://localhost",
-		"name":    s.ConnectorName == "Proofpoint ET Intelligence",
+		"name":    s.Connectors[0].Name == "Proofpoint ET Intelligence",
 		"type":    s.ConnectorType == "INTERNAL_ENRICHMENT",
-		"scope":   slices.Equal(s.ConnectorScope, []string{"IPv4-Addr", "Domain-Name", "StixFile"}),
-		"auto":    !s.ConnectorAuto,
+		"scope":   slices.Equal(s.Connectors[0].Scope, []string{"IPv4-Addr", "Domain-Name", "StixFile"}),
+		"auto":    !s.Connectors[0].Auto,
 		"verify":  s.OpenCTISSLVerify && s.MQUseSSLRejectUnauthorized && s.OpenCTIJSONLogging,
-		"base":    s.APIBaseURL == "https://api.emergingthreats.net/v1/",
-		"tlp":     s.MaxTLP == "TLP:AMBER+STRICT" && s.UnmarkedTLP == "TLP:CLEAR",
-		"window":  s.ImportLastSeenTimeWindow == 30*day,
-		"quota":   s.Quota == "200/minute",
-		"cache":   s.CacheTTL == 0 && s.CacheStale == 7*day,
-		"timeout": s.Timeout == 20*time.Second && s.ShutdownTimeout == 30*time.Second,
-		"private": s.SkipPrivate,
+		"base":    et(s).BaseURL == "https://api.emergingthreats.net/v1/",
+		"tlp":     et(s).MaxTLP == "TLP:AMBER+STRICT" && et(s).UnmarkedTLP == "TLP:CLEAR",
+		"window":  et(s).Duration("import_last_seen_time_window") == 30*day,
+		"quota":   et(s).QuotaText() == "200/minute",
+		"cache":   et(s).CacheTTL == 0 && et(s).CacheStale == 7*day,
+		"timeout": et(s).Timeout == 20*time.Second && s.ShutdownTimeout == 30*time.Second,
+		"private": et(s).SkipPrivate,
 		"data":    s.DataDir == filepath.Join(o.Dir, "data"),
 		"listen":  s.HTTPListen == "127.0.0.1:8080",
 		"workers": s.Workers == 64,
 		"mq":      s.MQHost == "" && s.MQPort == 0 && s.MQUseSSL == nil,
-		"api":     s.ListenProtocol == "AMQP" && s.QueueProtocol == "amqp" && s.ListenAPIURI == "http://127.0.0.1:7070",
+		"api":     s.ListenProtocol == "AMQP" && s.QueueProtocol == "amqp" && s.Connectors[0].ListenAPIURI == "http://127.0.0.1:7070",
 		"level":   s.LogLevel.String() == "ERROR",
 		"quiet":   len(s.Warnings) == 0 && len(s.Notices) == 0,
-		"values":  len(s.Values()) == len(Table()),
+		"values":  len(s.Values()) == len(Table(specs())),
 	} {
 		if !ok {
 			t.Errorf("wrong default: %s in %+v", what, s)
@@ -118,7 +118,7 @@ func TestPublicConnectorEnvironment(t *testing.T) {
 		}
 	}
 	s := load(t, options(t, env("token", testID, "key")...))
-	if s.ConnectorName != "ProofPoint ET Intelligence" || !s.ConnectorAuto || s.APIKey.Reveal() != "key" {
+	if s.Connectors[0].Name != "ProofPoint ET Intelligence" || !s.Connectors[0].Auto || et(s).Secrets["api_key"].Reveal() != "key" {
 		t.Errorf("got %+v", s)
 	}
 	got := lines(t, options(t, env("ChangeMe", "ChangeMe", "CHANGEME")...))
@@ -138,28 +138,28 @@ func TestEnvironmentValues(t *testing.T) {
 		get  func(Settings) any
 		want any
 	}{
-		{"CONNECTOR_AUTO=YES", func(s Settings) any { return s.ConnectorAuto }, true},
-		{"CONNECTOR_AUTO=On", func(s Settings) any { return s.ConnectorAuto }, true},
+		{"CONNECTOR_AUTO=YES", func(s Settings) any { return s.Connectors[0].Auto }, true},
+		{"CONNECTOR_AUTO=On", func(s Settings) any { return s.Connectors[0].Auto }, true},
 		{"OPENCTI_JSON_LOGGING=0", func(s Settings) any { return s.OpenCTIJSONLogging }, false},
 		{"OPENCTI_SSL_VERIFY=False", func(s Settings) any { return s.OpenCTISSLVerify }, false},
 		{"OPENCTI_URL=https://cti.example.com:8443/base//", func(s Settings) any { return s.OpenCTIURL }, "https://cti.example.com:8443/base"},
-		{"PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL=http://[::1]:9/v1", func(s Settings) any { return s.APIBaseURL }, "http://[::1]:9/v1/"},
-		{"CONNECTOR_SCOPE= IPv4-Addr, ,StixFile,ipv4-addr ,", func(s Settings) any { return strings.Join(s.ConnectorScope, "|") }, "IPv4-Addr|StixFile"},
+		{"PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL=http://[::1]:9/v1", func(s Settings) any { return et(s).BaseURL }, "http://[::1]:9/v1/"},
+		{"CONNECTOR_SCOPE= IPv4-Addr, ,StixFile,ipv4-addr ,", func(s Settings) any { return strings.Join(s.Connectors[0].Scope, "|") }, "IPv4-Addr|StixFile"},
 		{"CONNECTOR_LOG_LEVEL=Warning", func(s Settings) any { return s.LogLevel.String() }, "WARN"},
 		{"CONNECTOR_LOG_LEVEL=critical", func(s Settings) any { return s.LogLevel.String() }, "ERROR+4"},
 		{"CONNECTOR_LISTEN_PROTOCOL=api", func(s Settings) any { return s.ListenProtocol }, "API"},
 		{"CONNECTOR_QUEUE_PROTOCOL=API", func(s Settings) any { return s.QueueProtocol }, "api"},
 		{"QUEUE_PROTOCOL=api", func(s Settings) any { return s.QueueProtocol }, "api"},
-		{"CONNECTOR_LISTEN_PROTOCOL_API_PORT=9000", func(s Settings) any { return s.ListenAPIURI }, "http://127.0.0.1:9000"},
+		{"CONNECTOR_LISTEN_PROTOCOL_API_PORT=9000", func(s Settings) any { return s.Connectors[0].ListenAPIURI }, "http://127.0.0.1:9000"},
 		{"MQ_USE_SSL=no", func(s Settings) any { return *s.MQUseSSL }, false},
 		{"MQ_PASS= with spaces ", func(s Settings) any { return s.MQPass.Reveal() }, " with spaces "},
-		{"PROOFPOINT_ET_INTELLIGENCE_MAX_TLP=amber+strict", func(s Settings) any { return s.MaxTLP }, "TLP:AMBER+STRICT"},
-		{"PROOFPOINT_ET_INTELLIGENCE_MAX_TLP=TLP:WHITE", func(s Settings) any { return s.MaxTLP }, "TLP:CLEAR"},
-		{"CONNECTOR_MAX_TLP=TLP:GREEN", func(s Settings) any { return s.MaxTLP }, "TLP:GREEN"},
-		{"PROOFPOINT_ET_INTELLIGENCE_CACHE_TTL=24h", func(s Settings) any { return s.CacheTTL }, 24 * time.Hour},
-		{"PROOFPOINT_ET_INTELLIGENCE_CACHE_STALE=0", func(s Settings) any { return s.CacheStale }, time.Duration(0)},
-		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA= None ", func(s Settings) any { return s.Quota }, "none"},
-		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA=", func(s Settings) any { return s.Quota }, "200/minute"},
+		{"PROOFPOINT_ET_INTELLIGENCE_MAX_TLP=amber+strict", func(s Settings) any { return et(s).MaxTLP }, "TLP:AMBER+STRICT"},
+		{"PROOFPOINT_ET_INTELLIGENCE_MAX_TLP=TLP:WHITE", func(s Settings) any { return et(s).MaxTLP }, "TLP:CLEAR"},
+		{"CONNECTOR_MAX_TLP=TLP:GREEN", func(s Settings) any { return et(s).MaxTLP }, "TLP:GREEN"},
+		{"PROOFPOINT_ET_INTELLIGENCE_CACHE_TTL=24h", func(s Settings) any { return et(s).CacheTTL }, 24 * time.Hour},
+		{"PROOFPOINT_ET_INTELLIGENCE_CACHE_STALE=0", func(s Settings) any { return et(s).CacheStale }, time.Duration(0)},
+		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA= None ", func(s Settings) any { return et(s).QuotaText() }, "none"},
+		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA=", func(s Settings) any { return et(s).QuotaText() }, "200/minute"},
 		{"ENRICHGATE_HTTP_LISTEN=OFF", func(s Settings) any { return s.HTTPListen }, ""},
 		{"ENRICHGATE_HTTP_LISTEN=[::1]:0", func(s Settings) any { return s.HTTPListen }, "[::1]:0"},
 		{"ENRICHGATE_HTTP_LISTEN=localhost:80", func(s Settings) any { return s.HTTPListen }, "localhost:80"},
@@ -191,7 +191,7 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"CONNECTOR_TYPE=STREAM", `CONNECTOR_TYPE="STREAM": only INTERNAL_ENRICHMENT is possible here`},
 		{"CONNECTOR_NAME=x", `CONNECTOR_NAME="x": too short; the platform wants two characters or more`},
 		{"CONNECTOR_NAME=  ", `CONNECTOR_NAME="  ": blank`},
-		{"CONNECTOR_SCOPE=,", `CONNECTOR_SCOPE=",": names no entity type`},
+		{"CONNECTOR_SCOPE=,", `CONNECTOR_SCOPE=",": names nothing`},
 		{"CONNECTOR_AUTO=maybe", `CONNECTOR_AUTO="maybe": not a boolean; write true or false`},
 		{"CONNECTOR_LOG_LEVEL=loud", `CONNECTOR_LOG_LEVEL="loud": not a log level; write debug, info, warn, error or critical`},
 		{"CONNECTOR_LISTEN_PROTOCOL=HTTP", `CONNECTOR_LISTEN_PROTOCOL="HTTP": write AMQP or API`},
@@ -212,7 +212,7 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"PROOFPOINT_ET_INTELLIGENCE_CACHE_TTL=0", `PROOFPOINT_ET_INTELLIGENCE_CACHE_TTL="0": must be longer than zero`},
 		{"PROOFPOINT_ET_INTELLIGENCE_TIMEOUT=1h", `PROOFPOINT_ET_INTELLIGENCE_TIMEOUT="1h": must be at most 5m0s`},
 		{"PROOFPOINT_ET_INTELLIGENCE_TIMEOUT=1us", `PROOFPOINT_ET_INTELLIGENCE_TIMEOUT="1us": must be at least 1ms`},
-		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA=refused", `PROOFPOINT_ET_INTELLIGENCE_QUOTA="refused": said the hook`},
+		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA=5/fortnight", `PROOFPOINT_ET_INTELLIGENCE_QUOTA="5/fortnight": "5/fortnight": "fortnight" is not a period; use second, minute, hour, day, week or month`},
 		{"ENRICHGATE_HTTP_LISTEN=8080", `ENRICHGATE_HTTP_LISTEN="8080": not host:port; write for example 127.0.0.1:8080, or off`},
 		{"ENRICHGATE_HTTP_LISTEN=:8080", `ENRICHGATE_HTTP_LISTEN=":8080": listening beyond this host needs ENRICHGATE_HTTP_TOKEN`},
 		{"ENRICHGATE_HTTP_LISTEN=0.0.0.0:80", `ENRICHGATE_HTTP_LISTEN="0.0.0.0:80": listening beyond this host needs ENRICHGATE_HTTP_TOKEN`},
@@ -237,12 +237,6 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"ENRICHGATE_FROBNICATE=x", "ENRICHGATE_FROBNICATE: unknown"},
 	} {
 		o := options(t, minimal(tc.env)...)
-		o.Check = func(_, value string) error {
-			if value == "refused" {
-				return errors.New("said\nthe hook")
-			}
-			return nil
-		}
 		got := lines(t, o)
 		if len(got) != 1 || got[0] != tc.want {
 			t.Errorf("%s\ngot  %q\nwant %q", tc.env, got, tc.want)
@@ -287,13 +281,13 @@ connector:
 mq: {port: 5671, vhost: "", user:}
 `)
 	s := load(t, o)
-	if s.ConnectorName != "from env" || s.OpenCTIToken != "flgrn_octi_tkn_0123456789" {
+	if s.Connectors[0].Name != "from env" || s.OpenCTIToken != "flgrn_octi_tkn_0123456789" {
 		t.Error("the environment does not win")
 	}
-	if s.LogLevel.String() != "ERROR" || len(s.ConnectorScope) != 3 {
+	if s.LogLevel.String() != "ERROR" || len(s.Connectors[0].Scope) != 3 {
 		t.Error("an empty variable does not give the default")
 	}
-	if !s.ConnectorAuto || s.MQPort != 5671 || s.MQVHost != "" || s.MQUser != "" {
+	if !s.Connectors[0].Auto || s.MQPort != 5671 || s.MQVHost != "" || s.MQUser != "" {
 		t.Errorf("the file is not read: %+v", s)
 	}
 	for name, want := range map[string]string{
@@ -318,8 +312,8 @@ func TestSearchOrder(t *testing.T) {
 	write(t, o, "etc/config.yml", name("system"))
 	check := func(want, file string) {
 		t.Helper()
-		if s := load(t, o); s.ConnectorName != want || s.ConfigFile != file {
-			t.Errorf("got %s from %s, want %s from %s", s.ConnectorName, s.ConfigFile, want, file)
+		if s := load(t, o); s.Connectors[0].Name != want || s.ConfigFile != file {
+			t.Errorf("got %s from %s, want %s from %s", s.Connectors[0].Name, s.ConfigFile, want, file)
 		}
 	}
 	check("system", o.systemConfig)
@@ -347,13 +341,13 @@ func TestSearchOrder(t *testing.T) {
 func TestNeed(t *testing.T) {
 	o := options(t)
 	o.Need = NeedData
-	if s := load(t, o); s.Quota != "200/minute" || s.OpenCTIToken != "" {
+	if s := load(t, o); et(s).QuotaText() != "200/minute" || s.OpenCTIToken != "" {
 		t.Errorf("got %+v", s)
 	}
 	o.Environ = []string{"OPENCTI_TOKEN=ChangeMe", "OPENCTI_TOKEN_FILE=", "CONNECTOR_ID=ChangeMe",
 		"PROOFPOINT_ET_INTELLIGENCE_API_KEY_FILE=/nowhere/key", "ENRICHGATE_HTTP_LISTEN=0.0.0.0:8080", "MQ_USE_SSL_CA=/nowhere/ca"}
 	s := load(t, o)
-	if s.OpenCTIToken != "" || s.ConnectorID != "" || len(s.Notices) != 1 {
+	if s.OpenCTIToken != "" || s.Connectors[0].ID != "" || len(s.Notices) != 1 {
 		t.Errorf("got %+v", s)
 	}
 	o.Need = NeedLookup
@@ -374,8 +368,8 @@ func TestNeed(t *testing.T) {
 func TestAliases(t *testing.T) {
 	const name = "PROOFPOINT_ET_INTELLIGENCE_MAX_TLP"
 	s := load(t, options(t, minimal(name+"=TLP:GREEN", "CONNECTOR_MAX_TLP=green")...))
-	if s.MaxTLP != "TLP:GREEN" {
-		t.Errorf("got %s", s.MaxTLP)
+	if et(s).MaxTLP != "TLP:GREEN" {
+		t.Errorf("got %s", et(s).MaxTLP)
 	}
 	got := lines(t, options(t, minimal(name+"=TLP:GREEN", "CONNECTOR_MAX_TLP=TLP:RED")...))
 	if want := `CONNECTOR_MAX_TLP="TLP:RED": another name of ` + name + `, which says "TLP:GREEN"; keep one`; len(got) != 1 || got[0] != want {
@@ -383,7 +377,7 @@ func TestAliases(t *testing.T) {
 	}
 	o := options(t, minimal()...)
 	write(t, o, "config.yml", "connector: {max_tlp: TLP:RED}\n")
-	if s := load(t, o); s.MaxTLP != "TLP:RED" || s.Origin(name) != "config.yml:1" || len(s.Notices) != 1 {
+	if s := load(t, o); et(s).MaxTLP != "TLP:RED" || s.Origin(name) != "config.yml:1" || len(s.Notices) != 1 {
 		t.Errorf("got %+v", s)
 	}
 	write(t, o, "config.yml", "connector: {max_tlp: TLP:RED}\nproofpoint_et_intelligence: {max_tlp: TLP:GREEN}\n")
@@ -422,7 +416,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 				names = append(names, name)
 			}
 		}
-		_, err := Load(Options{Environ: env, systemConfig: "nowhere", Dir: "testdata"})
+		_, err := Load(Options{Sources: specs(), Environ: env, systemConfig: "nowhere", Dir: "testdata"})
 		var p *Problems
 		if !errors.As(err, &p) || len(p.List) != len(names) {
 			t.Fatalf("%d wrong, got %v", len(names), err)
@@ -437,7 +431,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 func BenchmarkLoad(b *testing.B) {
 	o := options(b, minimal()...)
-	write(b, o, "config.yml", YAMLSample())
+	write(b, o, "config.yml", YAMLSample(specs()))
 	o.Need = NeedData
 	b.ReportAllocs()
 	for b.Loop() {

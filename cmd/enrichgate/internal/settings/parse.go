@@ -3,10 +3,12 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -152,26 +154,45 @@ func logLevel(t *target, v string) (string, error) {
 	return strings.ToLower(strings.TrimSpace(v)), nil
 }
 
-// scope accepts entity types between commas; blanks and doubles are dropped.
-func scope(t *target, v string) (string, error) {
-	var items []string
-	seen := map[string]bool{}
-	for item := range strings.SplitSeq(v, ",") {
-		item = strings.TrimSpace(item)
-		if item == "" || seen[strings.ToLower(item)] {
-			continue
+// list accepts words between commas; blanks and doubles are dropped.
+func list(field func(*Settings) *[]string) parser {
+	return func(t *target, v string) (string, error) {
+		var items []string
+		seen := map[string]bool{}
+		for item := range strings.SplitSeq(v, ",") {
+			item = strings.TrimSpace(item)
+			if item == "" || seen[strings.ToLower(item)] {
+				continue
+			}
+			if strings.ContainsFunc(item, func(r rune) bool { return r <= ' ' || r > '~' }) {
+				return "", errors.New("write words between commas, such as IPv4-Addr,Domain-Name")
+			}
+			seen[strings.ToLower(item)] = true
+			items = append(items, item)
 		}
-		if strings.ContainsFunc(item, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return "", errors.New("write entity types between commas, such as IPv4-Addr,Domain-Name")
+		if len(items) == 0 {
+			return "", errors.New("names nothing")
 		}
-		seen[strings.ToLower(item)] = true
-		items = append(items, item)
+		*field(t.Settings) = items
+		return strings.Join(items, ","), nil
 	}
-	if len(items) == 0 {
-		return "", errors.New("names no entity type")
+}
+
+// choice is a list of some of what there is.
+func choice(from []string, field func(*Settings) *[]string) parser {
+	read := list(field)
+	return func(t *target, v string) (string, error) {
+		canonical, err := read(t, v)
+		if err != nil {
+			return "", err
+		}
+		for _, one := range *field(t.Settings) {
+			if !slices.Contains(from, one) {
+				return "", fmt.Errorf("there is no %s; write some of %s", shown(one), strings.Join(from, ", "))
+			}
+		}
+		return canonical, nil
 	}
-	t.ConnectorScope = items
-	return strings.Join(items, ","), nil
 }
 
 // tlp accepts a marking with or without "TLP:", in any case. TLP:WHITE is the
@@ -228,13 +249,27 @@ func connectorID(t *target, v string) (string, error) {
 	case id == uuid.Nil:
 		return "", errors.New("the zero UUID names nobody; make one with uuidgen and keep it")
 	}
-	t.ConnectorID = v
+	t.connector.ID = v
+	return v, nil
+}
+
+// sourceName accepts the name of a source.
+func sourceName(t *target, v string) (string, error) {
+	v = strings.TrimSpace(v)
+	if _, known := t.Sources[v]; !known {
+		text := "there is no such source"
+		if meant := closest(v, "", slices.Sorted(maps.Keys(t.Sources))); meant != "" {
+			text += "; did you mean " + meant + "?"
+		}
+		return "", errors.New(text)
+	}
+	t.connector.Source = v
 	return v, nil
 }
 
 // connectorName accepts what the platform does: two characters or more.
 func connectorName(t *target, v string) (string, error) {
-	v, err := text(func(s *Settings) *string { return &s.ConnectorName })(t, v)
+	v, err := text(func(s *Settings) *string { return &s.connector.Name })(t, v)
 	if err == nil && len([]rune(v)) < 2 {
 		err = errors.New("too short; the platform wants two characters or more")
 	}
@@ -325,16 +360,6 @@ func isLoopbackHost(host string) bool {
 	}
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.Unmap().IsLoopback()
-}
-
-// limits accepts anything but normalizes "none"; whether the limits make sense
-// is for Options.Check to say, which knows the ledger.
-func limits(t *target, v string) (string, error) {
-	if v = strings.TrimSpace(v); strings.EqualFold(v, "none") {
-		v = "none"
-	}
-	t.Quota = v
-	return v, nil
 }
 
 // headers accepts name:value pairs between semicolons, as OpenCTI's client

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -76,9 +77,17 @@ const (
 	rankUnknown = 1 << 30
 )
 
-// sortProblems puts the list into the order in which it is read.
-func sortProblems(list []Problem) {
-	slices.SortStableFunc(list, func(a, b Problem) int { return a.rank - b.rank })
+// sortProblems puts the list into the order in which it is read. What was found
+// for several settings of one name is said once.
+func sortProblems(list []Problem) []Problem {
+	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.rank, b.rank) })
+	said := map[string]bool{}
+	return slices.DeleteFunc(list, func(p Problem) bool {
+		line := p.String()
+		again := said[line]
+		said[line] = true
+		return again
+	})
 }
 
 // shown is a value as a problem shows it: quoted, on one line, not too long.

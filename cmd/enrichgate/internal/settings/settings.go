@@ -2,6 +2,8 @@ package settings
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -21,34 +23,19 @@ type Settings struct {
 	// OpenCTICustomHeaders go with every request to the platform.
 	OpenCTICustomHeaders []Header
 
-	// ConnectorID is the connector's UUID at the platform, as it was written.
-	ConnectorID string
+	// Connectors are the registrations: one from the section connector, or all of
+	// the list connectors.
+	Connectors []Connector
+	// Sources are all that are known, by name, those that are not enabled included.
+	Sources map[string]*Source
+
 	// ConnectorType is always "INTERNAL_ENRICHMENT".
 	ConnectorType string
-	// ConnectorName is what analysts see.
-	ConnectorName string
-	// ConnectorScope is the entity types to enrich, without doubles.
-	ConnectorScope []string
-	// ConnectorAuto registers for automatic enrichment of new entities.
-	ConnectorAuto bool
-	// ConnectorAutoUpdate registers for automatic enrichment of changed entities.
-	ConnectorAutoUpdate bool
-	// ConnectorEnrichmentResolution is "none" or "stix_bundle".
-	ConnectorEnrichmentResolution string
-	// ConnectorOnlyContextual is registered as it is.
-	ConnectorOnlyContextual bool
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
 
 	// ListenProtocol is "AMQP" or "API".
 	ListenProtocol string
-	// ListenAPIPort is the port of the callback server when ListenProtocol is "API".
-	ListenAPIPort int
-	// ListenAPIPath is the callback's path and begins with a slash.
-	ListenAPIPath string
-	// ListenAPIURI is the callback server as the worker reaches it, without path
-	// and without a slash at its end. Never empty.
-	ListenAPIURI string
 	// ListenAPISSL makes the callback server speak TLS; key and certificate are then set.
 	ListenAPISSL bool
 	// ListenAPISSLKey is PEM text.
@@ -81,28 +68,6 @@ type Settings struct {
 	// MQUseSSLRejectUnauthorized says whether the broker's certificate is checked.
 	MQUseSSLRejectUnauthorized bool
 
-	// APIBaseURL is the provider's address and ends in a slash.
-	APIBaseURL string
-	// APIKey is the provider's key.
-	APIKey Secret
-	// MaxTLP is the highest marking that may be looked up, such as "TLP:AMBER+STRICT".
-	MaxTLP string
-	// UnmarkedTLP is what an entity without a marking counts as.
-	UnmarkedTLP string
-	// ImportLastSeenTimeWindow is how long ago a related object may have been seen last.
-	ImportLastSeenTimeWindow time.Duration
-	// Quota is the limits as written, such as "200/minute,1000/day", or "none".
-	Quota string
-	// CacheTTL is how long an answer stays fresh; 0 means each endpoint's own.
-	CacheTTL time.Duration
-	// CacheStale is how long an expired answer may still be served when the quota
-	// or the provider refuses; 0 means never.
-	CacheStale time.Duration
-	// Timeout bounds one call to the provider.
-	Timeout time.Duration
-	// SkipPrivate answers private and reserved addresses without a call.
-	SkipPrivate bool
-
 	// DataDir holds the ledger and the cache.
 	DataDir string
 	// HTTPListen is host:port of the page, the API and the metrics; empty means off.
@@ -122,12 +87,14 @@ type Settings struct {
 	// Notices are worth a debug line: names that were ignored.
 	Notices []string
 
-	values []Value // in the order of the table; holds no secret
+	values    []Value   // in the order of the table; holds no secret
+	connector Connector // the one that is being read
 }
 
 // Value is one setting as it came out.
 type Value struct {
-	// Name and YAML are the setting's two names.
+	// Name and YAML are the setting's two names; an entry of connectors has only
+	// the latter: "connectors[0].name".
 	Name, YAML string
 	// Value is the value in text; "[redacted]" for a secret that is set.
 	Value string
@@ -136,7 +103,27 @@ type Value struct {
 	Origin string
 }
 
-// Values lists every setting in the order of the table.
+// LogName is the name that stands in each log line.
+func (s *Settings) LogName() string {
+	if len(s.Connectors) == 1 && s.Connectors[0].Name != "" {
+		return s.Connectors[0].Name
+	}
+	return "enrichgate"
+}
+
+// Enabled are the sources to be used, in the order of their names.
+func (s *Settings) Enabled() []*Source {
+	var all []*Source
+	for _, name := range slices.Sorted(maps.Keys(s.Sources)) {
+		if s.Sources[name].Enabled {
+			all = append(all, s.Sources[name])
+		}
+	}
+	return all
+}
+
+// Values lists every setting in the order of the table; of sources that are not
+// enabled only what was given.
 func (s *Settings) Values() []Value { return append([]Value(nil), s.values...) }
 
 // Origin says where the setting with that environment name came from; empty for
@@ -153,8 +140,11 @@ func (s *Settings) Origin(name string) string {
 // Secrets returns every secret that is set, for a log handler to look out for.
 func (s *Settings) Secrets() []string {
 	all := []Secret{
-		s.OpenCTIToken, s.APIKey, s.HTTPToken, s.MQPass, s.MQUseSSLPassphrase,
+		s.OpenCTIToken, s.HTTPToken, s.MQPass, s.MQUseSSLPassphrase,
 		s.MQUseSSLKey, s.ListenAPISSLKey,
+	}
+	for _, source := range s.Sources {
+		all = slices.AppendSeq(all, maps.Values(source.Secrets))
 	}
 	for _, h := range s.OpenCTICustomHeaders {
 		all = append(all, h.Value)

@@ -68,35 +68,56 @@ type Setting struct {
 	For Need
 	// Help is one sentence.
 	Help string
+
+	// Source is the source whose setting it is; empty for all that are not one's.
+	Source string
+	// Common is the title without the source's, the same for every source.
+	Common string
+	// Own says that not every source has it.
+	Own bool
+	// Endpoint is the call that it is about; empty for most.
+	Endpoint string
+	// Optional says that the source works without this secret.
+	Optional bool
+	// Aliases are other environment names of a secret, those of public connectors.
+	Aliases []string
 }
 
 // row is a setting with the way into its field.
 type row struct {
 	Setting
 	parse parser
-	// also is another environment name that is read, and alsoYAML another key.
-	also, alsoYAML string
+	// also are other environment names that are read, and alsoYAML another key.
+	also     []string
+	alsoYAML string
+	// each says that every entry of the list connectors has it.
+	each bool
 }
 
+// isList says whether config.yml may hold a list for it.
+func (r row) isList() bool { return r.Kind == KindList || r.Kind == KindQuota }
+
 // Table lists every setting, in the order of the documentation.
-func Table() []Setting {
+func Table(sources []SourceSpec) []Setting {
 	var all []Setting
-	for _, r := range table() {
+	for _, r := range table(sources) {
 		all = append(all, r.Setting)
 	}
 	return all
 }
 
 // table is the one list of settings.
-func table() []row {
-	return slices.Concat(
+func table(sources []SourceSpec) []row {
+	rows := slices.Concat(
 		grouped("OpenCTI", openctiRows()),
 		grouped("Connector", connectorRows()),
 		grouped("Connector", transportRows()),
 		grouped("RabbitMQ", mqRows()),
-		grouped("Proofpoint ET Intelligence", sourceRows()),
-		grouped("enrichgate", gatewayRows()),
 	)
+	for _, spec := range sources {
+		rows = append(rows, grouped(spec.Title, sourceRows(spec))...)
+	}
+	return append(rows, grouped("enrichgate", gatewayRows())...)
 }
 
 // grouped puts rows under a heading.
@@ -127,54 +148,20 @@ func openctiRows() []row {
 	}
 }
 
-func connectorRows() []row {
+// transportRows are what all connectors of the process share: how messages come
+// and bundles go, and the log.
+func transportRows() []row {
 	return []row{
-		{Setting: Setting{Name: "CONNECTOR_ID", YAML: "connector.id", Title: "Connector ID", Kind: KindUUID, Required: true,
-			Help: "UUID of this connector, made once and kept; with the ID of the Python connector its queue is taken over."},
-			parse: connectorID},
 		{Setting: Setting{Name: "CONNECTOR_TYPE", YAML: "connector.type", Title: "Connector type", Kind: KindEnum, Default: "INTERNAL_ENRICHMENT", Values: []string{"INTERNAL_ENRICHMENT"},
 			Help: "Always INTERNAL_ENRICHMENT."},
 			parse: oneOf(func(s *Settings) *string { return &s.ConnectorType }, "INTERNAL_ENRICHMENT")},
-		{Setting: Setting{Name: "CONNECTOR_NAME", YAML: "connector.name", Title: "Connector name", Kind: KindText, Default: "Proofpoint ET Intelligence", For: NeedData,
-			Help: "Name that analysts see and that stands in each log line."},
-			parse: connectorName},
-		{Setting: Setting{Name: "CONNECTOR_SCOPE", YAML: "connector.scope", Title: "Connector scope", Kind: KindList, Default: "IPv4-Addr,Domain-Name,StixFile",
-			Help: "Entity types to enrich."},
-			parse: scope},
-		{Setting: Setting{Name: "CONNECTOR_AUTO", YAML: "connector.auto", Title: "Automatic enrichment", Kind: KindBool, Default: "false",
-			Help: "Whether every new entity in scope is enriched unasked, which spends quota on each (the public connector's default is true)."},
-			parse: boolean(func(s *Settings) *bool { return &s.ConnectorAuto })},
-		{Setting: Setting{Name: "CONNECTOR_AUTO_UPDATE", YAML: "connector.auto_update", Title: "Enrichment on update", Kind: KindBool, Default: "false",
-			Help: "Whether automatic enrichment also follows each change of an entity."},
-			parse: boolean(func(s *Settings) *bool { return &s.ConnectorAutoUpdate })},
-		{Setting: Setting{Name: "CONNECTOR_ENRICHMENT_RESOLUTION", YAML: "connector.enrichment_resolution", Title: "Enrichment resolution", Kind: KindEnum, Default: "none", Values: []string{"none", "stix_bundle"},
-			Help: "What OpenCTI sends beside the entity."},
-			parse: oneOf(func(s *Settings) *string { return &s.ConnectorEnrichmentResolution }, "none", "stix_bundle")},
-		{Setting: Setting{Name: "CONNECTOR_ONLY_CONTEXTUAL", YAML: "connector.only_contextual", Title: "Only contextual", Kind: KindBool, Default: "false",
-			Help: "Registered with OpenCTI as it is."},
-			parse: boolean(func(s *Settings) *bool { return &s.ConnectorOnlyContextual })},
 		{Setting: Setting{Name: "CONNECTOR_LOG_LEVEL", YAML: "connector.log_level", Title: "Log level", Kind: KindEnum, Default: "error", For: NeedData,
 			Values: []string{"debug", "info", "warn", "warning", "error", "critical"},
 			Help:   "Least level that is logged."},
 			parse: logLevel},
-	}
-}
-
-// transportRows are how messages come and bundles go.
-func transportRows() []row {
-	return []row{
 		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL", YAML: "connector.listen_protocol", Title: "Listen protocol", Kind: KindEnum, Default: "AMQP", Values: []string{"AMQP", "API"},
 			Help: "Whether messages are fetched from RabbitMQ or posted to this daemon by the OpenCTI worker."},
 			parse: oneOf(func(s *Settings) *string { return &s.ListenProtocol }, "AMQP", "API")},
-		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_PORT", YAML: "connector.listen_protocol_api_port", Title: "Callback port", Kind: KindInt, Default: "7070",
-			Help: "Port of the callback server when the listen protocol is API."},
-			parse: integer(1, 65535, func(s *Settings) *int { return &s.ListenAPIPort })},
-		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_PATH", YAML: "connector.listen_protocol_api_path", Title: "Callback path", Kind: KindText, Default: "/api/callback",
-			Help: "Path of the callback."},
-			parse: urlPath(func(s *Settings) *string { return &s.ListenAPIPath })},
-		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_URI", YAML: "connector.listen_protocol_api_uri", Title: "Callback URI", Kind: KindURL, DefaultNote: "127.0.0.1 with the callback port", Example: "http://enrichgate:7070",
-			Help: "Address, without path, at which the OpenCTI worker reaches the callback server."},
-			parse: address("", func(s *Settings) *string { return &s.ListenAPIURI })},
 		{Setting: Setting{Name: "CONNECTOR_LISTEN_PROTOCOL_API_SSL", YAML: "connector.listen_protocol_api_ssl", Title: "Callback TLS", Kind: KindBool, Default: "false",
 			Help: "Whether the callback server speaks TLS, with the key and certificate below."},
 			parse: boolean(func(s *Settings) *bool { return &s.ListenAPISSL })},
@@ -186,7 +173,7 @@ func transportRows() []row {
 			parse: pemText("CERTIFICATE", func(s *Settings) *string { return &s.ListenAPISSLCert })},
 		{Setting: Setting{Name: "CONNECTOR_QUEUE_PROTOCOL", YAML: "connector.queue_protocol", Title: "Queue protocol", Kind: KindEnum, Default: "amqp", Values: []string{"amqp", "api"},
 			Help: "Whether bundles go to RabbitMQ or through OpenCTI's API."},
-			also:  "QUEUE_PROTOCOL",
+			also:  []string{"QUEUE_PROTOCOL"},
 			parse: oneOf(func(s *Settings) *string { return &s.QueueProtocol }, "amqp", "api")},
 	}
 }
@@ -228,44 +215,6 @@ func mqRows() []row {
 		{Setting: Setting{Name: "MQ_USE_SSL_REJECT_UNAUTHORIZED", YAML: "mq.use_ssl_reject_unauthorized", Title: "Verify RabbitMQ's certificate", Kind: KindBool, Default: "true",
 			Help: "Whether RabbitMQ's certificate is checked (the Python client does not check unless told to)."},
 			parse: boolean(func(s *Settings) *bool { return &s.MQUseSSLRejectUnauthorized })},
-	}
-}
-
-func sourceRows() []row {
-	const section, prefix = "proofpoint_et_intelligence.", "PROOFPOINT_ET_INTELLIGENCE_"
-	const century = 100 * 365 * day
-	return []row{
-		{Setting: Setting{Name: prefix + "API_BASE_URL", YAML: section + "api_base_url", Title: "API base URL", Kind: KindURL, Default: "https://api.emergingthreats.net/v1/", For: NeedLookup,
-			Help: "Address of the provider's API."},
-			parse: address("/", func(s *Settings) *string { return &s.APIBaseURL })},
-		{Setting: Setting{Name: prefix + "API_KEY", YAML: section + "api_key", Title: "API key", Kind: KindSecret, Secret: true, Required: true, For: NeedLookup,
-			Help: "Key of the provider's API."},
-			parse: headerSecret(func(s *Settings) *Secret { return &s.APIKey })},
-		{Setting: Setting{Name: prefix + "MAX_TLP", YAML: section + "max_tlp", Title: "Highest TLP", Kind: KindTLP, Default: "TLP:AMBER+STRICT", For: NeedLookup,
-			Help: "Highest marking of an entity that may be looked up; newer releases of the public connector call it CONNECTOR_MAX_TLP, which is read too."},
-			also: "CONNECTOR_MAX_TLP", alsoYAML: "connector.max_tlp",
-			parse: tlp(func(s *Settings) *string { return &s.MaxTLP })},
-		{Setting: Setting{Name: prefix + "UNMARKED_TLP", YAML: section + "unmarked_tlp", Title: "TLP of unmarked entities", Kind: KindTLP, Default: "TLP:CLEAR", For: NeedLookup,
-			Help: "What an entity without a marking counts as."},
-			parse: tlp(func(s *Settings) *string { return &s.UnmarkedTLP })},
-		{Setting: Setting{Name: prefix + "IMPORT_LAST_SEEN_TIME_WINDOW", YAML: section + "import_last_seen_time_window", Title: "Last-seen window", Kind: KindDuration, Default: "P30D", For: NeedLookup,
-			Help: "How long ago a related domain, address or sample may have been seen last to be imported."},
-			parse: duration(1, century, func(s *Settings) *time.Duration { return &s.ImportLastSeenTimeWindow })},
-		{Setting: Setting{Name: prefix + "QUOTA", YAML: section + "quota", Title: "Quota", Kind: KindQuota, Default: "200/minute", For: NeedData,
-			Help: "Limits of the API key between commas, such as 200/minute,1000/day,10000/month, or none for no limit; what is spent is counted either way."},
-			parse: limits},
-		{Setting: Setting{Name: prefix + "CACHE_TTL", YAML: section + "cache_ttl", Title: "Cache TTL", Kind: KindDuration, DefaultNote: "each endpoint's own", Example: "PT24H", For: NeedLookup,
-			Help: "How long an answer stays fresh and is not asked for again, whatever the endpoint."},
-			parse: duration(1, century, func(s *Settings) *time.Duration { return &s.CacheTTL })},
-		{Setting: Setting{Name: prefix + "CACHE_STALE", YAML: section + "cache_stale", Title: "Stale answers", Kind: KindDuration, Default: "P7D", For: NeedLookup,
-			Help: "How long an expired answer may still be served, marked as such, when the quota or the provider refuses; 0 means never."},
-			parse: duration(0, century, func(s *Settings) *time.Duration { return &s.CacheStale })},
-		{Setting: Setting{Name: prefix + "TIMEOUT", YAML: section + "timeout", Title: "Call timeout", Kind: KindDuration, Default: "PT20S", For: NeedLookup,
-			Help: "How long one call to the provider may take, at most PT5M."},
-			parse: duration(time.Millisecond, 5*time.Minute, func(s *Settings) *time.Duration { return &s.Timeout })},
-		{Setting: Setting{Name: prefix + "SKIP_PRIVATE", YAML: section + "skip_private", Title: "Skip private addresses", Kind: KindBool, Default: "true", For: NeedLookup,
-			Help: "Whether private and reserved addresses are answered without a call."},
-			parse: boolean(func(s *Settings) *bool { return &s.SkipPrivate })},
 	}
 }
 

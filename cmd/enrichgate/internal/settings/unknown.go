@@ -22,7 +22,7 @@ func (l *loader) unknownKeys() {
 		case e.section == "":
 			l.unknownSection(e)
 		case known[path]:
-		case e.section == "proofpoint_et_intelligence" || e.section == "enrichgate":
+		case e.section == "enrichgate" || l.target.Sources[e.section] != nil:
 			l.unknown(Problem{Name: plain(path), Where: l.doc.where(e.line)},
 				closest(path, e.section+".", l.yamlNames(e.section)))
 		case e.section == "connector" || e.section == "opencti" || e.section == "mq":
@@ -33,7 +33,7 @@ func (l *loader) unknownKeys() {
 
 // unknownSection judges a top-level key.
 func (l *loader) unknownSection(e entry) {
-	if isSection(e.key) {
+	if e.key == keyConnectors || slices.Contains(l.doc.sections, e.key) {
 		return
 	}
 	p := Problem{Name: plain(e.key), Where: l.doc.where(e.line)}
@@ -43,7 +43,7 @@ func (l *loader) unknownSection(e entry) {
 			return
 		}
 	}
-	if best := closest(e.key, "", sections()); best != "" && e.key != "s3" {
+	if best := closest(e.key, "", append(l.doc.sections, keyConnectors)); best != "" && e.key != "s3" {
 		l.unknown(p, best)
 		return
 	}
@@ -55,41 +55,58 @@ func (l *loader) unknownVariables() {
 	known := map[string]bool{"": true}
 	for _, r := range l.rows {
 		known[r.Name] = true
-		known[r.also] = true
+		for _, also := range r.also {
+			known[also] = true
+		}
 		if r.Secret {
 			known[r.Name+"_FILE"] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
 		upper := strings.ToUpper(name)
-		ours := strings.HasPrefix(upper, "PROOFPOINT_") || strings.HasPrefix(upper, "ENRICHGATE_")
+		family, spec := l.familyOf(upper)
+		ours := family != ""
 		switch {
 		case known[name]:
 		case ours && isKubernetesLink(name, l.env[name]):
 			l.target.Notices = append(l.target.Notices, name+": written by Kubernetes for a service, ignored")
 		case ours:
-			l.unknownVariable(name, upper)
+			l.unknownVariable(name, upper, family, spec)
 		default:
 			l.ignored(name, name)
 		}
 	}
 }
 
+// familyOf is the longest of our prefixes that a name begins with, and the
+// source that it is of, if any.
+func (l *loader) familyOf(name string) (family string, spec SourceSpec) {
+	const own = "ENRICHGATE_"
+	if strings.HasPrefix(name, own) {
+		return own, spec
+	}
+	for _, s := range l.o.Sources {
+		for _, f := range []string{s.family(), s.Ghost, s.prefix()} {
+			if strings.HasPrefix(name, f) && len(f) > len(family) {
+				family, spec = f, s
+			}
+		}
+	}
+	return family, spec
+}
+
 // unknownVariable reports a name under one of our prefixes.
-func (l *loader) unknownVariable(name, upper string) {
-	const section, ghost = "PROOFPOINT_ET_INTELLIGENCE_", "PROOFPOINT_ET_"
+func (l *loader) unknownVariable(name, upper, family string, spec SourceSpec) {
 	p := Problem{Name: plain(name)}
-	names := l.envNames(upper[:strings.Index(upper, "_")+1])
-	if rest, ok := strings.CutPrefix(upper, ghost); ok && !strings.HasPrefix(upper, section) && slices.Contains(names, section+rest) {
-		p.Text = "not read by the public connector either; did you mean " + section + rest + "?"
+	prefix := family
+	if spec.Name != "" {
+		prefix = spec.prefix()
+	}
+	names := l.envNames(prefix)
+	if rest, ok := strings.CutPrefix(upper, spec.Ghost); spec.Ghost != "" && family == spec.Ghost && ok && slices.Contains(names, prefix+rest) {
+		p.Text = "not read by the public connector either; did you mean " + prefix + rest + "?"
 		l.unknown(p, "")
 		return
-	}
-	family := "ENRICHGATE_"
-	for _, f := range []string{"PROOFPOINT_", ghost, section} {
-		if strings.HasPrefix(upper, f) {
-			family = f
-		}
 	}
 	l.unknown(p, closest(upper, family, names))
 }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich/opencti"
+)
+
+// registration is one connector at work.
+type registration struct {
+	name string
+	*opencti.Connector
+}
+
+// registrations are all connectors of the process.
+type registrations []registration
+
+// run runs all of them until ctx ends. One that fails does not stop the others;
+// the error is that of the last one left.
+func (all registrations) run(ctx context.Context, log *slog.Logger) error {
+	var wg sync.WaitGroup
+	failed := make(chan error, len(all))
+	for _, r := range all {
+		wg.Go(func() {
+			if err := r.Run(ctx); err != nil {
+				failed <- fmt.Errorf("connector %s: %w", r.name, err)
+			}
+		})
+	}
+	go func() { wg.Wait(); close(failed) }()
+	left := len(all)
+	for err := range failed {
+		if left--; left == 0 {
+			return err
+		}
+		log.Error("a connector has ended; the others go on", "error", err)
+	}
+	return nil
+}
+
+// healthy says, per connector, what keeps it from its work.
+func (all registrations) healthy() map[string]error {
+	checks := map[string]error{}
+	for _, r := range all {
+		checks["connector "+r.name] = r.Healthy()
+	}
+	return checks
+}
+
+// connectors makes the platform's side.
+func (a *app) connectors(journal *opencti.Journal) (registrations, error) {
+	client, err := platformClient(a.settings)
+	if err != nil {
+		return nil, err
+	}
+	var all registrations
+	for _, c := range a.settings.Connectors {
+		r, err := a.connector(c, client, journal)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, registration{c.Name, r})
+	}
+	return all, nil
+}
+
+// connector makes one registration, bound to the gateway of its source.
+func (a *app) connector(c settings.Connector, client *opencti.Client, journal *opencti.Journal) (*opencti.Connector, error) {
+	s := a.settings
+	policy, err := connectorPolicy(s.Sources[c.Source], c)
+	if err != nil {
+		return nil, err
+	}
+	log := a.log
+	if len(s.Connectors) > 1 {
+		log = log.With("connector", c.Name)
+	}
+	listen := opencti.ProtocolAMQP
+	if s.ListenProtocol == "API" {
+		listen = opencti.ProtocolAPI
+	}
+	return opencti.New(opencti.Config{
+		ID: c.ID, Name: c.Name, Scope: c.Scope,
+		Auto: c.Auto, AutoUpdate: c.AutoUpdate, OnlyContextual: c.OnlyContextual,
+		EnrichmentResolution: c.EnrichmentResolution,
+		ListenProtocol:       listen, CallbackURI: c.ListenAPIURI + c.ListenAPIPath,
+		Callback: opencti.CallbackConfig{
+			Listen: callbackAddress(c), Path: c.ListenAPIPath,
+			Cert: s.ListenAPISSLCert, Key: s.ListenAPISSLKey.Reveal(), Token: s.OpenCTIToken.Reveal(),
+		},
+		QueueProtocol: s.QueueProtocol,
+		Broker: opencti.BrokerConfig{
+			Host: s.MQHost, Port: s.MQPort, Vhost: s.MQVHost, User: s.MQUser, Pass: s.MQPass.Reveal(), UseSSL: s.MQUseSSL,
+			CA: s.MQUseSSLCA, Cert: s.MQUseSSLCert, Key: s.MQUseSSLKey.Reveal(), Insecure: !s.MQUseSSLRejectUnauthorized,
+		},
+		Workers: s.Workers, ShutdownTimeout: s.ShutdownTimeout,
+		Client: client, Journal: journal, Handle: a.gateways[c.Source].Under(policy).Handle, Log: log,
+		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"connector": c.Name}, a.registry),
+	}), nil
+}
+
+// callbackAddress is where messages are listened for: on this host alone if the
+// platform is told of an address that nobody else can reach.
+func callbackAddress(c settings.Connector) string {
+	host := ""
+	if u, err := url.Parse(c.ListenAPIURI); err == nil {
+		if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+			host = ip.String()
+		}
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.ListenAPIPort))
+}
+
+// platformClient is the GraphQL client, with the operator's idea of TLS.
+func platformClient(s settings.Settings) (*opencti.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = s.Workers                                                       // one kept connection a message in hand
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.OpenCTISSLVerify} //nolint:gosec // the operator's explicit choice, warned about
+	if s.OpenCTICA != "" {
+		tlsConfig.RootCAs = x509.NewCertPool()
+		if !tlsConfig.RootCAs.AppendCertsFromPEM([]byte(s.OpenCTICA)) {
+			return nil, errors.New("OPENCTI_SSL_VERIFY holds no certificate")
+		}
+	}
+	transport.TLSClientConfig = tlsConfig
+	headers := http.Header{}
+	for _, h := range s.OpenCTICustomHeaders {
+		headers.Set(h.Name, h.Value.Reveal())
+	}
+	return opencti.NewClient(opencti.ClientConfig{
+		URL: s.OpenCTIURL, Token: s.OpenCTIToken.Reveal(), Headers: headers,
+		HTTP: &http.Client{Transport: transport, Timeout: time.Minute},
+	}), nil
+}

@@ -1,0 +1,235 @@
+package settings
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/enrichgate/enrichgate/quota"
+)
+
+// rank is a setting's place in the table.
+func (l *loader) rank(name string) int {
+	return slices.IndexFunc(l.rows, func(r row) bool { return r.Name == name })
+}
+
+// touched says whether somebody wrote a setting, rightly or wrongly.
+func (l *loader) touched(name string) bool {
+	_, given := l.given[name]
+	return given || l.bad[name]
+}
+
+// sources decides which sources are used, and completes what is set for them.
+func (l *loader) sources() {
+	for _, spec := range l.o.Sources {
+		s := l.target.Sources[spec.Name]
+		s.Enabled = l.enabled(spec, s)
+		s.reset.apply(s.Limits)
+		for name, e := range s.Endpoints {
+			e.Off = len(s.only) > 0 && !slices.Contains(s.only, name)
+		}
+		if s.Enabled {
+			l.wantKeys(spec)
+		}
+	}
+	if l.o.Need == NeedData || l.doc.broken || len(l.o.Sources) == 0 || slices.ContainsFunc(l.o.Sources, l.wanted) {
+		return
+	}
+	spec := l.o.Sources[0]
+	if len(l.o.Sources) > 1 {
+		l.ruleAlways(spec.prefix()+strings.ToUpper(spec.Secrets[0].Name), "required, or the key of another source (the README lists them)")
+		return
+	}
+	l.wantKeys(spec)
+}
+
+// wanted says that somebody tried to enable a source.
+func (l *loader) wanted(spec SourceSpec) bool {
+	return l.target.Sources[spec.Name].Enabled || slices.ContainsFunc(spec.Secrets, func(one SecretSpec) bool {
+		return l.touched(spec.prefix() + strings.ToUpper(one.Name))
+	})
+}
+
+// enabled says whether a source is used.
+func (l *loader) enabled(spec SourceSpec, s *Source) bool {
+	if s.enabled != nil {
+		return *s.enabled
+	}
+	if len(spec.Secrets) > 0 {
+		return l.wantedBySecret(spec)
+	}
+	return slices.ContainsFunc(l.target.Connectors, func(c Connector) bool { return c.Source == spec.Name })
+}
+
+// wantedBySecret says whether a key of the source was given.
+func (l *loader) wantedBySecret(spec SourceSpec) bool {
+	return slices.ContainsFunc(spec.Secrets, func(one SecretSpec) bool {
+		return l.touched(spec.prefix() + strings.ToUpper(one.Name))
+	})
+}
+
+// wantKeys reports the keys that an enabled source lacks.
+func (l *loader) wantKeys(spec SourceSpec) {
+	for _, one := range spec.Secrets {
+		name := spec.prefix() + strings.ToUpper(one.Name)
+		if one.Optional || l.touched(name) || l.o.Need == NeedData || l.doc.broken {
+			continue
+		}
+		rank := l.rank(name)
+		g, _, _ := l.lookEnv(rank, l.rows[rank])
+		l.ruleAlways(name, requiredText(l.rows[rank], given{hides: g.hides}))
+	}
+}
+
+// ruleAlways reports that a setting is missing.
+func (l *loader) ruleAlways(name, text string) {
+	l.problems = append(l.problems, Problem{Name: name, Text: text, rank: l.rank(name)})
+	l.bad[name] = true
+}
+
+// bind gives each connector its source, and fills in what follows from it.
+func (l *loader) bind() {
+	s := l.target.Settings
+	ids, names, ports := map[string]int{}, map[string]int{}, map[int]int{}
+	for i := range s.Connectors {
+		c := &s.Connectors[i]
+		l.bindSource(i, c)
+		if source := s.Sources[c.Source]; source != nil {
+			c.Name = cmp.Or(c.Name, source.Spec.Title)
+			if c.Scope == nil {
+				c.Scope = slices.Clone(source.Spec.Scope)
+			}
+		}
+		if c.ListenAPIURI == "" {
+			scheme := "http"
+			if s.ListenAPISSL {
+				scheme = "https"
+			}
+			c.ListenAPIURI = scheme + "://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(c.ListenAPIPort))
+		}
+		if first, again := ids[strings.ToLower(c.ID)]; again && c.ID != "" {
+			l.connectorProblem(i, "id", fmt.Sprintf("the same as that of connectors[%d]", first))
+		}
+		ids[strings.ToLower(c.ID)] = i
+		if first, again := names[c.Name]; again && c.Name != "" {
+			l.connectorProblem(i, "name", fmt.Sprintf("the same as that of connectors[%d]; give each its own", first))
+		}
+		names[c.Name] = i
+		if first, again := ports[c.ListenAPIPort]; again && s.ListenProtocol == "API" {
+			l.connectorProblem(i, "listen_protocol_api_port", fmt.Sprintf("the same as that of connectors[%d]; each connector needs its own", first))
+		}
+		ports[c.ListenAPIPort] = i
+	}
+	for name, source := range s.Sources {
+		l.reserveAuto(name, source)
+	}
+	if c := s.Connectors; !l.listed && len(c) == 1 {
+		l.follows("CONNECTOR_SOURCE", c[0].Source)
+		l.follows("CONNECTOR_NAME", c[0].Name)
+		l.follows("CONNECTOR_SCOPE", strings.Join(c[0].Scope, ","))
+	}
+}
+
+// follows writes down a value that follows from others.
+func (l *loader) follows(name, value string) {
+	for i, v := range l.target.values {
+		if v.Name == name && v.Origin == "default" {
+			l.target.values[i].Value = value
+		}
+	}
+}
+
+// bindSource finds the source of a connector. It is silent about what has a
+// problem of its own.
+func (l *loader) bindSource(i int, c *Connector) {
+	s := l.target.Settings
+	var on []string
+	for _, source := range s.Enabled() {
+		on = append(on, source.Spec.Name)
+	}
+	named := s.Sources[c.Source]
+	switch {
+	case named != nil && !named.Enabled && l.o.Need == NeedRun:
+		text := named.Spec.Name + " is switched off"
+		if named.enabled == nil && len(named.Spec.Secrets) > 0 {
+			text = named.Spec.Name + " has no key; write " + named.Spec.prefix() + strings.ToUpper(named.Spec.Secrets[0].Name)
+		}
+		l.connectorProblem(i, "source", text)
+	case named != nil || l.nameTouched(i, "source"):
+	case len(on) == 1:
+		c.Source = on[0]
+	case len(on) > 1 && l.o.Need == NeedRun:
+		text := "several sources have a key (" + strings.Join(on, ", ") + "); name this connector's"
+		if !l.listed {
+			text += ", or list several under connectors: in config.yml"
+		}
+		l.connectorProblem(i, "source", text)
+	}
+}
+
+// reserveAuto says what automatic enrichment leaves to others: who switches it
+// on wants it to spend, and it may do so as a playbook may.
+func (l *loader) reserveAuto(name string, s *Source) {
+	spends := slices.ContainsFunc(l.target.Connectors, func(c Connector) bool { return c.Source == name && c.Auto })
+	if s.auto != nil {
+		spends = *s.auto
+	}
+	s.Reserve[quota.Auto] = 100
+	if spends {
+		s.Reserve[quota.Auto] = s.Reserve[quota.Playbook]
+	}
+}
+
+// nameIn is what an operator calls a setting of connector i.
+func (l *loader) nameIn(i int, key string) string {
+	if l.listed {
+		return fmt.Sprintf("%s[%d].%s", keyConnectors, i, key)
+	}
+	return "CONNECTOR_" + strings.ToUpper(key)
+}
+
+// nameTouched says whether somebody wrote a setting of connector i.
+func (l *loader) nameTouched(i int, key string) bool {
+	name := l.nameIn(i, key)
+	entry, _, _ := strings.Cut(name, ".")
+	return l.touched(name) || slices.ContainsFunc(l.problems, func(p Problem) bool { return p.Name == name || p.Name == entry })
+}
+
+// connectorProblem reports a problem of connector i.
+func (l *loader) connectorProblem(i int, key, text string) {
+	name := l.nameIn(i, key)
+	if !l.listed {
+		rank := l.rank(name)
+		g, given := l.given[name]
+		if !given {
+			g.name = name
+		}
+		l.fail(rank, l.rows[rank], g, errors.New(text))
+		return
+	}
+	l.listProblem(name, l.lineOf(i, key), "", text)
+}
+
+// lineOf is where connector i, or one of its keys, stands in config.yml.
+func (l *loader) lineOf(i int, key string) int {
+	e, _ := l.doc.find(keyConnectors)
+	list := deref(e.value)
+	if i >= len(list.Content) {
+		return e.line
+	}
+	entry := deref(list.Content[i])
+	for k := 0; k+1 < len(entry.Content); k += 2 {
+		if entry.Content[k].Value == key {
+			return entry.Content[k].Line
+		}
+	}
+	return entry.Line
+}
+
+// keysOf are the keys of rows in order.
+func keysOf(rows map[string]row) []string { return slices.Sorted(maps.Keys(rows)) }

@@ -1,0 +1,107 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/enrichgate/enrichgate/quota"
+)
+
+// reset is when calendar windows begin.
+type reset struct {
+	zone      *time.Location
+	day, hour int
+}
+
+// apply sets the beginning of calendar windows that say nothing of their own.
+func (r reset) apply(limits []quota.Limit) {
+	for i := range limits {
+		if l := &limits[i]; !l.Rolling {
+			l.Zone, l.ResetHour = r.zone, r.hour
+			if l.Per == quota.Month {
+				l.ResetDay = r.day
+			}
+		}
+	}
+}
+
+// sourceQuotaRows say what may be spent, and by whom.
+func sourceQuotaRows(spec SourceSpec) []row {
+	rows := []row{
+		{Setting: Setting{Name: "QUOTA", YAML: "quota", Title: "quota", Kind: KindQuota, Default: orNone(spec.Quota), For: NeedData,
+			Help: "Limits of the key between commas, such as 200/minute,1000/day,10000/month, or none for no limit; what is spent is counted either way."},
+			parse: limits(of(spec, func(s *Source) *[]quota.Limit { return &s.Limits }))},
+		{Setting: Setting{Name: "QUOTA_TIMEZONE", YAML: "quota_timezone", Title: "quota time zone", Kind: KindText, Default: "UTC", For: NeedData,
+			Help: "Time zone in which days, weeks and months of the quota begin, as the IANA names it (Europe/Berlin)."},
+			parse: zone(of(spec, func(s *Source) **time.Location { return &s.reset.zone }))},
+		{Setting: Setting{Name: "QUOTA_RESET_DAY", YAML: "quota_reset_day", Title: "quota reset day", Kind: KindInt, Default: "1", For: NeedData,
+			Help: "Day on which a month of the quota begins, 1 to 28."},
+			parse: integer(1, 28, of(spec, func(s *Source) *int { return &s.reset.day }))},
+		{Setting: Setting{Name: "QUOTA_RESET_HOUR", YAML: "quota_reset_hour", Title: "quota reset hour", Kind: KindInt, Default: "0", For: NeedData,
+			Help: "Hour at which days, weeks and months of the quota begin, 0 to 23."},
+			parse: integer(0, 23, of(spec, func(s *Source) *int { return &s.reset.hour }))},
+	}
+	for _, r := range []struct {
+		trigger        quota.Trigger
+		who, byDefault string
+	}{{quota.Playbook, "playbooks", "10"}, {quota.API, "HTTP clients", "20"}, {quota.Proxy, "proxy clients", "20"}} {
+		name := r.trigger.String()
+		rows = append(rows, row{Setting: Setting{Name: "QUOTA_RESERVE_" + strings.ToUpper(name), YAML: "quota_reserve_" + name, Title: "reserve against " + r.who, Kind: KindInt, Default: r.byDefault, For: NeedData,
+			Help: "Share of each window in percent that " + r.who + " leave to others; 100 lets them spend nothing."},
+			parse: reserve(spec.Name, r.trigger)})
+	}
+	return append(rows, row{Setting: Setting{Name: "QUOTA_AUTO", YAML: "quota_auto", Title: "automatic enrichment spends", Kind: KindBool, DefaultNote: "as the source's connectors are automatic", Example: "true", For: NeedData,
+		Help: "Whether automatic enrichment may spend, with the reserve of playbooks; OpenCTI's trigger filters can send it unasked."},
+		parse: maybe(of(spec, func(s *Source) **bool { return &s.auto }))})
+}
+
+func orNone(limits string) string {
+	if limits == "" {
+		return quota.None
+	}
+	return limits
+}
+
+// limits accepts what the ledger does.
+func limits(field func(*Settings) *[]quota.Limit) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		parsed, err := quota.ParseLimits(v)
+		if err != nil {
+			return "", err
+		}
+		if len(parsed) == 0 {
+			v = quota.None
+		}
+		*field(t.Settings) = parsed
+		return v, nil
+	}
+}
+
+// zone accepts the name of a time zone.
+func zone(field func(*Settings) **time.Location) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		z, err := time.LoadLocation(v)
+		if err != nil || strings.EqualFold(v, "local") {
+			return "", errors.New("not a time zone; write for example UTC or Europe/Berlin")
+		}
+		*field(t.Settings) = z
+		return v, nil
+	}
+}
+
+// reserve accepts a share in percent.
+func reserve(source string, trigger quota.Trigger) parser {
+	return func(t *target, v string) (string, error) {
+		var share int
+		canonical, err := integer(0, 100, func(*Settings) *int { return &share })(t, v)
+		if err != nil {
+			return "", fmt.Errorf("%w (percent)", err)
+		}
+		t.Sources[source].Reserve[trigger] = share
+		return canonical, nil
+	}
+}

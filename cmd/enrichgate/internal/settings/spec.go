@@ -1,0 +1,150 @@
+package settings
+
+import (
+	"strings"
+	"time"
+)
+
+// SourceSpec says which settings a source has. The same family of settings is
+// made for each, under the source's own prefix and section.
+type SourceSpec struct {
+	// Name is the source's id, and its section of config.yml.
+	Name string
+	// Prefix begins the source's environment names; empty means the name in
+	// upper case and an underscore.
+	Prefix string
+	// Title is the source's name in prose.
+	Title string
+	// BaseURL is where the provider serves its API.
+	BaseURL string
+	// Secrets are the keys that the source needs; it may need none.
+	Secrets []SecretSpec
+	// Params are the source's own settings.
+	Params []ParamSpec
+	// Quota is the default of its limits, as quota.ParseLimits reads them.
+	Quota string
+	// Scope are the entity types that it knows, as OpenCTI names them.
+	Scope []string
+	// Endpoints are its calls.
+	Endpoints []EndpointSpec
+	// Family is a shorter prefix under which an unknown name is taken for a
+	// slip of the pen; empty means Prefix.
+	Family string
+	// Ghost is a prefix that the source's public connector documents and does
+	// not read; empty when there is none.
+	Ghost string
+}
+
+// SecretSpec is one key of a source.
+type SecretSpec struct {
+	// Name is the key in config.yml: "api_key".
+	Name string
+	// Aliases are other environment names, those of the public connector.
+	Aliases []string
+	// Optional says that the source works without.
+	Optional bool
+	// Help is one sentence.
+	Help string
+}
+
+// ParamSpec is one setting that only this source has.
+type ParamSpec struct {
+	// Name is the key in config.yml; its upper case follows the prefix in the environment.
+	Name string
+	// Title is its name in prose.
+	Title string
+	// Kind is KindText, KindBool, KindInt, KindDuration, KindList or KindEnum.
+	Kind Kind
+	// Default is its value when none is given; empty means the source's own.
+	Default string
+	// Values are those of KindEnum.
+	Values []string
+	// Least and Most bound an integer, or a duration in nanoseconds; both zero
+	// means what is positive.
+	Least, Most int64
+	// Help is one sentence.
+	Help string
+}
+
+// EndpointSpec is one kind of call.
+type EndpointSpec struct {
+	// Name is the source's word for it: "ip.reputation".
+	Name string
+	// Units is what a call costs.
+	Units int64
+}
+
+func (s SourceSpec) prefix() string {
+	if s.Prefix != "" {
+		return s.Prefix
+	}
+	return strings.ToUpper(s.Name) + "_"
+}
+
+func (s SourceSpec) family() string {
+	if s.Family != "" {
+		return s.Family
+	}
+	return s.prefix()
+}
+
+// title is the name of a setting of the source, unique among all.
+func (s SourceSpec) title(of string) string { return s.Title + ": " + of }
+
+// suffix is an endpoint as environment names hold it: "IP_REPUTATION".
+func (e EndpointSpec) suffix() string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(e.Name))
+}
+
+// endpointNames are the names between commas, for problems.
+func (s SourceSpec) endpointNames() []string {
+	names := make([]string, len(s.Endpoints))
+	for i, e := range s.Endpoints {
+		names[i] = e.Name
+	}
+	return names
+}
+
+const century = 100 * 365 * day
+
+// bounds of a parameter.
+func (p ParamSpec) bounds(most int64) (int64, int64) {
+	if p.Least == 0 && p.Most == 0 {
+		return 1, most
+	}
+	return p.Least, p.Most
+}
+
+// parser is how a parameter's value is read into the source.
+func (p ParamSpec) parser(name string) parser {
+	keep := func(read parser) parser {
+		return func(t *target, v string) (string, error) {
+			canonical, err := read(t, v)
+			if err == nil {
+				t.Sources[name].Params[p.Name] = canonical
+			}
+			return canonical, err
+		}
+	}
+	switch p.Kind {
+	case KindBool:
+		return keep(boolean(func(*Settings) *bool { return new(bool) }))
+	case KindInt:
+		least, most := p.bounds(1 << 31)
+		return keep(integer(int(least), int(most), func(*Settings) *int { return new(int) }))
+	case KindDuration:
+		least, most := p.bounds(int64(century))
+		return keep(duration(time.Duration(least), time.Duration(most), func(*Settings) *time.Duration { return new(time.Duration) }))
+	case KindEnum:
+		return keep(oneOf(func(*Settings) *string { return new(string) }, p.Values...))
+	case KindList:
+		return keep(list(func(*Settings) *[]string { return new([]string) }))
+	default:
+		return keep(text(func(*Settings) *string { return new(string) }))
+	}
+}

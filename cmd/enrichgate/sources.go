@@ -1,0 +1,107 @@
+package main
+
+import (
+	"time"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/source/proofpoint"
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
+)
+
+// knownSource is a source that this build has: what can be set for it, and how
+// it is made of that.
+type knownSource struct {
+	spec settings.SourceSpec
+	open func(*settings.Source) (enrich.Source, error)
+}
+
+// knownSources are all of them, the native ones first.
+func knownSources() []knownSource {
+	return []knownSource{{spec: proofpointSpec(), open: openProofpoint}}
+}
+
+// sourceSpecs is what the settings need to know of them.
+func sourceSpecs() []settings.SourceSpec {
+	var specs []settings.SourceSpec
+	for _, k := range knownSources() {
+		specs = append(specs, k.spec)
+	}
+	return specs
+}
+
+// proofpointSpec has the names of the public connector, so that moving over is
+// a change of image.
+func proofpointSpec() settings.SourceSpec {
+	spec := settings.SourceSpec{
+		Name: proofpoint.Name, Title: "Proofpoint ET Intelligence", BaseURL: proofpoint.DefaultBaseURL,
+		Secrets: []settings.SecretSpec{{Name: "api_key", Help: "Key of the provider's API."}},
+		Params: []settings.ParamSpec{{Name: "import_last_seen_time_window", Title: "last-seen window", Kind: settings.KindDuration, Default: "P30D",
+			Help: "How long ago a related domain, address or sample may have been seen last to be imported."}},
+		Quota: "200/minute", Scope: []string{"IPv4-Addr", "Domain-Name", "StixFile"},
+		Family: "PROOFPOINT_", Ghost: "PROOFPOINT_ET_",
+	}
+	for _, name := range proofpoint.Endpoints() {
+		spec.Endpoints = append(spec.Endpoints, settings.EndpointSpec{Name: name, Units: 1})
+	}
+	return spec
+}
+
+func openProofpoint(s *settings.Source) (enrich.Source, error) {
+	return proofpoint.New(proofpoint.Config{
+		BaseURL: s.BaseURL, APIKey: wire.Secret(s.Secrets["api_key"].Reveal()), SeenWithin: s.Duration("import_last_seen_time_window"),
+		Timeout: s.Timeout, SkipPrivate: s.SkipPrivate, UserAgent: "enrichgate/" + version(),
+	})
+}
+
+// tunedSource is a source whose lookups cost and last what the operator says.
+type tunedSource struct {
+	enrich.Source
+	settings *settings.Source
+}
+
+// Plan leaves out the calls that are switched off, and prices the others.
+func (t tunedSource) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
+	plan, err := t.Source.Plan(e)
+	if err != nil {
+		return nil, err
+	}
+	tuned := make([]enrich.Lookup, 0, len(plan))
+	for _, l := range plan {
+		if set := t.settings.Endpoints[l.Endpoint]; set != nil {
+			if set.Off {
+				continue
+			}
+			l.Units = int64(set.Units)
+			l.TTL = tunedTTL(l.TTL, t.settings, set.TTL)
+		}
+		tuned = append(tuned, l)
+	}
+	if len(tuned) == 0 {
+		return nil, &enrich.InputError{Reason: "not looked up: every call for such an entity is switched off (ENDPOINTS of " + t.Name() + ")"}
+	}
+	return tuned, nil
+}
+
+// tunedTTL overrides what suits the endpoint. A shorter time for what was found
+// shortens that of "no record" too; a longer one does not lengthen it.
+func tunedTTL(ttl enrich.TTL, s *settings.Source, endpoint time.Duration) enrich.TTL {
+	if endpoint == 0 {
+		endpoint = s.CacheTTL
+	}
+	if endpoint > 0 {
+		ttl.Found, ttl.NotFound = endpoint, min(ttl.NotFound, endpoint)
+	}
+	if s.CacheNegativeTTL > 0 {
+		ttl.NotFound = s.CacheNegativeTTL
+	}
+	ttl.Stale = s.CacheStale
+	return ttl
+}
+
+// Close lets go of the source's idle connections.
+func (t tunedSource) Close() {
+	if c, ok := t.Source.(interface{ Close() }); ok {
+		c.Close()
+	}
+}
