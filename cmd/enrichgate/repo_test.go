@@ -61,6 +61,7 @@ func TestImportArrows(t *testing.T) {
 	may := map[string][]string{
 		"cache/boltfile": {}, "cache/boltfile/powercut": {}, "stixconv": {},
 		"cache": {"cache/boltfile"}, "quota": {"cache/boltfile"},
+		"dashboards":                       {},
 		"enrich":                           {"cache", "quota", "stixconv"},
 		"enrich/httpapi":                   {"enrich", "quota"},
 		"enrich/opencti":                   {"enrich", "quota", "stixconv", "cache/boltfile"},
