@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -45,7 +46,7 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 		return a, fmt.Errorf("ledger: %w", err)
 	}
 	a.registry.MustRegister(quota.NewCollector(a.ledger))
-	if a.cache, err = cache.Open(a.dir.file(fileCache), cache.Options{FlightTimeout: 2 * enrich.DefaultPatience}); err != nil {
+	if a.cache, err = cache.Open(a.dir.file(fileCache), cache.Options{FlightTimeout: flightTimeout(s)}); err != nil {
 		return a, err
 	}
 	a.registry.MustRegister(cache.NewCollector(a.cache))
@@ -77,10 +78,24 @@ func (a *app) openSource(k knownSource, s *settings.Source, trace func(enrich.St
 	if err != nil {
 		return err
 	}
+	exhaustion, err := enrich.ParseExhaustion(s.OnExhausted)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.spec.Name, err)
+	}
 	a.gateways[k.spec.Name] = enrich.New(enrich.Config{
 		Source: source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: a.log, Registerer: a.registry, Trace: trace,
+		Exhaustion: exhaustion, MaxWait: s.MaxWait,
 	})
 	return nil
+}
+
+// flightTimeout lets a call outlast the longest wait for its quota.
+func flightTimeout(s settings.Settings) time.Duration {
+	longest := enrich.DefaultPatience
+	for _, source := range s.Enabled() {
+		longest = max(longest, source.MaxWait)
+	}
+	return longest + enrich.DefaultPatience
 }
 
 // close closes what openApp opened, in reverse.

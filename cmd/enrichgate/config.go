@@ -9,9 +9,10 @@ import (
 )
 
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Check all settings without starting anything."`
-	Print configPrintCmd `cmd:"" help:"Print every setting, its value and where it comes from; no secrets."`
-	Docs  configDocsCmd  `cmd:"" help:"Print the tables of settings as Markdown, or the sample files."`
+	Check  configCheckCmd  `cmd:"" help:"Check all settings without starting anything."`
+	Print  configPrintCmd  `cmd:"" help:"Print every setting, its value and where it comes from; no secrets."`
+	Schema configSchemaCmd `cmd:"" help:"Print the JSON Schema of the settings, as OpenCTI's catalogue wants it."`
+	Docs   configDocsCmd   `cmd:"" help:"Print the tables of settings as Markdown, or the sample files."`
 }
 
 type configCheckCmd struct{}
@@ -33,19 +34,37 @@ func (configCheckCmd) Run(env *environment, c *cli) error {
 	return err
 }
 
-type configPrintCmd struct{}
+type configPrintCmd struct {
+	Origin bool `help:"Say where each value comes from." default:"true" negatable:""`
+}
 
 // Run prints what holds and why.
-func (configPrintCmd) Run(env *environment, c *cli) error {
+func (p configPrintCmd) Run(env *environment, c *cli) error {
 	s, err := c.load(env, settings.NeedData)
 	if err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	for _, v := range s.Values() {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", cmp.Or(v.Name, v.YAML), v.Value, v.Origin)
+		line := cmp.Or(v.Name, v.YAML) + "\t" + v.Value
+		if p.Origin {
+			line += "\t" + v.Origin
+		}
+		fmt.Fprintln(w, line)
 	}
 	return w.Flush()
+}
+
+type configSchemaCmd struct{}
+
+// Run prints the schema that __metadata__ holds.
+func (configSchemaCmd) Run(env *environment) error {
+	schema, err := settings.Schema(sourceSpecs())
+	if err != nil {
+		return err
+	}
+	_, err = env.stdout.Write(schema)
+	return err
 }
 
 type configDocsCmd struct {

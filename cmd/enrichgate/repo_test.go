@@ -183,6 +183,17 @@ func TestReadmeSettings(t *testing.T) {
 	}
 }
 
+func TestSchemaFile(t *testing.T) {
+	want, err := settings.Schema(sourceSpecs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(root, "__metadata__", "connector_config_schema.json"))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("__metadata__/connector_config_schema.json is not what 'enrichgate config schema' prints: %v", err)
+	}
+}
+
 func TestSampleFiles(t *testing.T) {
 	for file, as := range map[string]string{".env.sample": "env", "config.yml.sample": "yaml"} {
 		b, err := os.ReadFile(filepath.Join(root, file))

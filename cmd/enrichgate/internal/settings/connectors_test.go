@@ -187,3 +187,40 @@ virustotal:
 		}
 	}
 }
+
+func TestLimitsAsAList(t *testing.T) {
+	s := load(t, several(t, `
+virustotal:
+  quota_timezone: Asia/Tokyo
+  limits:
+    - {limit: 4, per: minute}
+    - {limit: 500, per: day, rolling: true}
+    - {limit: 2000, per: week, reset_weekday: Wednesday}
+    - {limit: 10000, per: month, timezone: Europe/Berlin, reset_day: 12, reset_hour: 6}
+`, "CONNECTOR_ID="+idA, "VIRUSTOTAL_API_KEY=key"))
+	l := s.Sources["virustotal"].Limits
+	if len(l) != 4 || !l[0].Rolling || !l[1].Rolling || l[2].ResetWeekday != time.Wednesday || l[2].Zone.String() != "Asia/Tokyo" ||
+		l[3].Zone.String() != "Europe/Berlin" || l[3].ResetDay != 12 || l[3].ResetHour != 6 || l[3].Rolling {
+		t.Errorf("got %+v", l)
+	}
+	for list, want := range map[string]string{
+		"500":                                          "virustotal.limits (config.yml:1): not a list; write entries such as - {limit: 1000, per: day}",
+		"[500/day]":                                    "virustotal.limits[0] (config.yml:1): not a mapping; write for example {limit: 1000, per: day}",
+		"[{limit: 5}]":                                 `virustotal.limits[0] (config.yml:1): "5/": "" is not a period; use second, minute, hour, day, week or month`,
+		"[{limit: none, per: day}]":                    `virustotal.limits[0] (config.yml:1): "none/day": "none" is not a whole number`,
+		"[{limit: '1/day,2', per: month}]":             "virustotal.limits[0] (config.yml:1): one limit is wanted; write for example {limit: 1000, per: day}",
+		"[{limit: 5, per: day, reset: 1}]":             "virustotal.limits[0] (config.yml:1): reset: unknown; there is limit, per, rolling, timezone, reset_hour, reset_day, reset_weekday",
+		"[{limit: 5, per: day, reset_hour: x}]":        `virustotal.limits[0] (config.yml:1): reset_hour: "x" is not a whole number`,
+		"[{limit: 5, per: week, reset_weekday: 1}]":    `virustotal.limits[0] (config.yml:1): reset_weekday: "1" is not a day of the week; write for example monday`,
+		"[{limit: 5, per: day}, {limit: 6, per: day}]": "virustotal.limits[1] (config.yml:1): limits the same period as virustotal.limits[0]; keep one",
+	} {
+		got := lines(t, several(t, "virustotal: {api_key: key, limits: "+list+"}\n", "CONNECTOR_ID="+idA))
+		if !slices.Equal(got, []string{want}) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+	got := lines(t, several(t, "virustotal: {api_key: key, quota: 5/day, limits: [{limit: 5, per: day}]}\n", "CONNECTOR_ID="+idA))
+	if want := `virustotal.quota="5/day" (config.yml:1): given together with virustotal.limits of config.yml; keep one`; !slices.Equal(got, []string{want}) {
+		t.Errorf("got %q", got)
+	}
+}

@@ -40,7 +40,7 @@ func sourceTable(sources []SourceSpec) string {
 	for _, spec := range sources {
 		keys := "none"
 		for i, one := range spec.Secrets {
-			text := code(spec.prefix() + strings.ToUpper(one.Name))
+			text := code(spec.env(one.Env, one.Name))
 			for _, also := range one.Aliases {
 				text += " or " + code(also)
 			}

@@ -29,7 +29,7 @@ func (l *loader) sources() {
 	for _, spec := range l.o.Sources {
 		s := l.target.Sources[spec.Name]
 		s.Enabled = l.enabled(spec, s)
-		s.reset.apply(s.Limits)
+		l.limits(spec, s)
 		for name, e := range s.Endpoints {
 			e.Off = len(s.only) > 0 && !slices.Contains(s.only, name)
 		}
@@ -42,7 +42,7 @@ func (l *loader) sources() {
 	}
 	spec := l.o.Sources[0]
 	if len(l.o.Sources) > 1 {
-		l.ruleAlways(spec.prefix()+strings.ToUpper(spec.Secrets[0].Name), "required, or the key of another source (the README lists them)")
+		l.ruleAlways(spec.env(spec.Secrets[0].Env, spec.Secrets[0].Name), "required, or the key of another source (the README lists them)")
 		return
 	}
 	l.wantKeys(spec)
@@ -50,33 +50,30 @@ func (l *loader) sources() {
 
 // wanted says that somebody tried to enable a source.
 func (l *loader) wanted(spec SourceSpec) bool {
-	return l.target.Sources[spec.Name].Enabled || slices.ContainsFunc(spec.Secrets, func(one SecretSpec) bool {
-		return l.touched(spec.prefix() + strings.ToUpper(one.Name))
-	})
+	return l.target.Sources[spec.Name].Enabled || l.keyed(spec)
 }
 
 // enabled says whether a source is used.
 func (l *loader) enabled(spec SourceSpec, s *Source) bool {
-	if s.enabled != nil {
+	switch {
+	case s.enabled != nil:
 		return *s.enabled
+	case len(spec.Secrets) > 0:
+		return l.keyed(spec)
+	default:
+		return slices.ContainsFunc(l.target.Connectors, func(c Connector) bool { return c.Source == spec.Name })
 	}
-	if len(spec.Secrets) > 0 {
-		return l.wantedBySecret(spec)
-	}
-	return slices.ContainsFunc(l.target.Connectors, func(c Connector) bool { return c.Source == spec.Name })
 }
 
-// wantedBySecret says whether a key of the source was given.
-func (l *loader) wantedBySecret(spec SourceSpec) bool {
-	return slices.ContainsFunc(spec.Secrets, func(one SecretSpec) bool {
-		return l.touched(spec.prefix() + strings.ToUpper(one.Name))
-	})
+// keyed says whether a key of the source was given.
+func (l *loader) keyed(spec SourceSpec) bool {
+	return slices.ContainsFunc(spec.Secrets, func(one SecretSpec) bool { return l.touched(spec.env(one.Env, one.Name)) })
 }
 
 // wantKeys reports the keys that an enabled source lacks.
 func (l *loader) wantKeys(spec SourceSpec) {
 	for _, one := range spec.Secrets {
-		name := spec.prefix() + strings.ToUpper(one.Name)
+		name := spec.env(one.Env, one.Name)
 		if one.Optional || l.touched(name) || l.o.Need == NeedData || l.doc.broken {
 			continue
 		}
@@ -157,7 +154,7 @@ func (l *loader) bindSource(i int, c *Connector) {
 	case named != nil && !named.Enabled && l.o.Need == NeedRun:
 		text := named.Spec.Name + " is switched off"
 		if named.enabled == nil && len(named.Spec.Secrets) > 0 {
-			text = named.Spec.Name + " has no key; write " + named.Spec.prefix() + strings.ToUpper(named.Spec.Secrets[0].Name)
+			text = named.Spec.Name + " has no key; write " + named.Spec.env(named.Spec.Secrets[0].Env, named.Spec.Secrets[0].Name)
 		}
 		l.connectorProblem(i, "source", text)
 	case named != nil || l.nameTouched(i, "source"):

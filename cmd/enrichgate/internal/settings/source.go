@@ -31,6 +31,11 @@ type Source struct {
 	// Reserve is the share of each window, in percent, that a trigger leaves to
 	// the others.
 	Reserve map[quota.Trigger]int
+	// OnExhausted is what is done when a quota refuses for long: "stale", "skip",
+	// "wait" or "defer".
+	OnExhausted string
+	// MaxWait bounds the wait under "wait".
+	MaxWait time.Duration
 	// CacheTTL is how long an answer stays fresh; 0 means each endpoint's own.
 	CacheTTL time.Duration
 	// CacheNegativeTTL is the same for "no record"; 0 means each endpoint's own.
@@ -110,7 +115,9 @@ func sourceRows(spec SourceSpec) []row {
 		r := &rows[i]
 		r.Source, r.Common = spec.Name, r.Title
 		r.Title = spec.title(r.Title)
-		r.Name = spec.prefix() + r.Name
+		if !r.Own { // those have their whole name
+			r.Name = spec.prefix() + r.Name
+		}
 		r.YAML = spec.Name + "." + r.YAML
 	}
 	return rows
@@ -129,7 +136,7 @@ func sourceKeyRows(spec SourceSpec) []row {
 			parse: address("/", of(spec, func(s *Source) *string { return &s.BaseURL }))},
 	}
 	for _, one := range spec.Secrets {
-		rows = append(rows, row{Setting: Setting{Name: strings.ToUpper(one.Name), YAML: one.Name, Title: strings.ReplaceAll(one.Name, "_", " "), Kind: KindSecret, Secret: true,
+		rows = append(rows, row{Setting: Setting{Name: spec.env(one.Env, one.Name), YAML: one.Name, Title: strings.ReplaceAll(one.Name, "_", " "), Kind: KindSecret, Secret: true,
 			DefaultNote: "the source is off", For: NeedLookup, Own: true, Optional: one.Optional, Aliases: one.Aliases,
 			Help: one.Help},
 			parse: sourceSecret(spec.Name, one.Name), also: one.Aliases})
@@ -177,7 +184,7 @@ func sourcePolicyRows(spec SourceSpec) []row {
 func sourceParamRows(spec SourceSpec) []row {
 	var rows []row
 	for _, p := range spec.Params {
-		setting := Setting{Name: strings.ToUpper(p.Name), YAML: p.Name, Title: p.Title, Kind: p.Kind, Default: p.Default, Values: p.Values,
+		setting := Setting{Name: spec.env(p.Env, p.Name), YAML: p.Name, Title: p.Title, Kind: p.Kind, Default: p.Default, Values: p.Values,
 			For: NeedLookup, Own: true, Help: p.Help}
 		if p.Default == "" {
 			setting.DefaultNote = "the source's own"

@@ -15,15 +15,14 @@ type reset struct {
 	day, hour int
 }
 
-// apply sets the beginning of calendar windows that say nothing of their own.
-func (r reset) apply(limits []quota.Limit) {
-	for i := range limits {
-		if l := &limits[i]; !l.Rolling {
-			l.Zone, l.ResetHour = r.zone, r.hour
-			if l.Per == quota.Month {
-				l.ResetDay = r.day
-			}
-		}
+// apply sets the beginning of a calendar window that says nothing of its own.
+func (r reset) apply(l *quota.Limit) {
+	if l.Rolling || l.Zone != nil || l.ResetHour != 0 || l.ResetDay > 1 {
+		return
+	}
+	l.Zone, l.ResetHour = r.zone, r.hour
+	if l.Per == quota.Month {
+		l.ResetDay = r.day
 	}
 }
 
@@ -43,6 +42,14 @@ func sourceQuotaRows(spec SourceSpec) []row {
 			Help: "Hour at which days, weeks and months of the quota begin, 0 to 23."},
 			parse: integer(0, 23, of(spec, func(s *Source) *int { return &s.reset.hour }))},
 	}
+	rows = append(rows,
+		row{Setting: Setting{Name: "QUOTA_ON_EXHAUSTED", YAML: "quota_on_exhausted", Title: "when a quota is exhausted", Kind: KindEnum, Default: "stale", Values: []string{"stale", "skip", "wait", "defer"}, For: NeedLookup,
+			Help: "stale serves expired answers, marked so; skip leaves the parts out; wait waits for the window, up to QUOTA_MAX_WAIT; defer keeps the message on disk and resumes it when the window opens."},
+			parse: oneOf(of(spec, func(s *Source) *string { return &s.OnExhausted }), "stale", "skip", "wait", "defer")},
+		row{Setting: Setting{Name: "QUOTA_MAX_WAIT", YAML: "quota_max_wait", Title: "longest wait for a quota", Kind: KindDuration, Default: "PT20M", For: NeedLookup,
+			Help: "How long wait waits, at most PT25M: after half an hour RabbitMQ takes a message back."},
+			parse: duration(time.Second, 25*time.Minute, of(spec, func(s *Source) *time.Duration { return &s.MaxWait }))},
+	)
 	for _, r := range []struct {
 		trigger        quota.Trigger
 		who, byDefault string

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -39,6 +40,8 @@ type SourceSpec struct {
 type SecretSpec struct {
 	// Name is the key in config.yml: "api_key".
 	Name string
+	// Env is the environment name; empty means the prefix and the name in upper case.
+	Env string
 	// Aliases are other environment names, those of the public connector.
 	Aliases []string
 	// Optional says that the source works without.
@@ -49,8 +52,10 @@ type SecretSpec struct {
 
 // ParamSpec is one setting that only this source has.
 type ParamSpec struct {
-	// Name is the key in config.yml; its upper case follows the prefix in the environment.
+	// Name is the key in config.yml.
 	Name string
+	// Env is the environment name; empty means the prefix and the name in upper case.
+	Env string
 	// Title is its name in prose.
 	Title string
 	// Kind is KindText, KindBool, KindInt, KindDuration, KindList or KindEnum.
@@ -86,6 +91,11 @@ func (s SourceSpec) family() string {
 		return s.Family
 	}
 	return s.prefix()
+}
+
+// env is the environment name of one of the source's own settings.
+func (s SourceSpec) env(own, name string) string {
+	return cmp.Or(own, s.prefix()+strings.ToUpper(name))
 }
 
 // title is the name of a setting of the source, unique among all.

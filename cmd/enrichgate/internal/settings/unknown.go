@@ -17,6 +17,9 @@ func (l *loader) unknownKeys() {
 			known[r.YAML+"_file"] = true
 		}
 	}
+	for _, spec := range l.o.Sources {
+		known[spec.Name+"."+keyLimits] = true
+	}
 	for _, e := range l.doc.keys {
 		switch path := e.path(); {
 		case e.section == "":
