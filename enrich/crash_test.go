@@ -326,7 +326,7 @@ func (f *farEnd) balance(t *testing.T, dir string) {
 	reserved := map[string]int{} // reservations that were not given back, by value
 	spent := map[string]bool{}
 	subjects := map[uint64]string{}
-	if err := ledger.Entries(1, func(e quota.Entry) error {
+	if err := ledger.Entries(quota.Filter{}, func(e quota.Entry) error {
 		switch e.Kind {
 		case "reserve":
 			subjects[e.Seq] = e.Subject

@@ -40,7 +40,7 @@ func TestAnalystIsNotHeldUpByAPlaybooksFlight(t *testing.T) {
 			t.Errorf("%d calls", n)
 		}
 		var last quota.Entry
-		if err := b.ledger.Entries(1, func(e quota.Entry) error {
+		if err := b.ledger.Entries(quota.Filter{}, func(e quota.Entry) error {
 			if e.Kind == "reserve" {
 				last = e
 			}

@@ -9,26 +9,71 @@ import (
 	"time"
 )
 
+// Kinds of entries. A new one needs: follow in verify.go, and README.md.
+const (
+	KindReserve   = "reserve"
+	KindSpent     = "spent"
+	KindVoid      = "void"
+	KindUncertain = "uncertain"
+	// KindResolve says what became of the uncertain reservation Ref.
+	KindResolve = "resolve"
+	// KindInitial, KindSetUsed, KindReconcile and KindCheckpoint say how much of
+	// a window is used, whatever was counted.
+	KindInitial    = "initial"
+	KindSetUsed    = "set-used"
+	KindReconcile  = "reconcile"
+	KindCheckpoint = "checkpoint"
+	KindSetLimit   = "set-limit"
+	KindSetFloor   = "set-floor"
+	KindPause      = "pause"
+	KindResume     = "resume"
+	// KindPrune says that the entries through Ref were replaced by their summary.
+	KindPrune = "prune"
+)
+
 // Entry is one line of the audit log. Entries are only ever added.
 type Entry struct {
-	Seq  uint64    `json:"seq"`
-	Time time.Time `json:"time"`
-	// Kind is "reserve", or how the reservation Ref ended: "spent", "void", "uncertain".
-	Kind string `json:"kind"`
-	// Ref is the Seq of the reserve entry that this one settles.
+	Seq uint64 `json:"seq"`
+	// Time never runs backwards. Wall is the system's clock where that was behind.
+	Time time.Time  `json:"time"`
+	Wall *time.Time `json:"wall,omitempty"`
+	Kind string     `json:"kind"`
+	// Ref is the Seq of the reserve entry that this one ends or resolves.
 	Ref      uint64 `json:"ref,omitempty"`
 	Account  string `json:"account"`
 	Endpoint string `json:"endpoint,omitempty"`
-	Subject  string `json:"subject,omitempty"`
-	Units    int64  `json:"units"`
-	Trigger  string `json:"trigger,omitempty"`
-	Work     string `json:"work,omitempty"`
-	Playbook string `json:"playbook,omitempty"`
-	Client   string `json:"client,omitempty"`
+	// Subject is the value that was asked for, as Options.Values says.
+	Subject string `json:"subject,omitempty"`
+	// Units are the price; of set-floor the floor, of reconcile the provider's count.
+	Units        int64  `json:"units"`
+	Trigger      string `json:"trigger,omitempty"`
+	Work         string `json:"work,omitempty"`
+	Playbook     string `json:"playbook,omitempty"`
+	PlaybookName string `json:"playbook_name,omitempty"`
+	Client       string `json:"client,omitempty"`
+	Person       string `json:"person,omitempty"`
 	// Status is the provider's HTTP status, 0 when there was none.
 	Status int `json:"status,omitempty"`
-	// Reason says why, where it is not plain: "process died", …
+	// Reason says why, where it is not plain; By who gave the command, or where
+	// a provider's count came from.
 	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
+	// Outcome of a resolve: spent or void.
+	Outcome string `json:"outcome,omitempty"`
+	// Window is the name of the window that a command or a report is about, and
+	// Until its end. Used is what counts in it from now on; Before is how much of
+	// this minute that includes.
+	Window string     `json:"window,omitempty"`
+	Until  *time.Time `json:"until,omitempty"`
+	Used   *int64     `json:"used,omitempty"`
+	Before int64      `json:"before,omitempty"`
+	// Limit of the window from now on.
+	Limit int64 `json:"limit,omitempty"`
+	// Drift is the provider's count less ours.
+	Drift int64 `json:"drift,omitempty"`
+	// Spent and Uncertain are units that a checkpoint adds to the totals.
+	Spent     int64 `json:"spent,omitempty"`
+	Uncertain int64 `json:"uncertain,omitempty"`
 }
 
 // An entry on disk is the chain hash (32 bytes: SHA-256 over the previous
@@ -59,61 +104,35 @@ func unseal(record []byte) (hash [sha256.Size]byte, body []byte, err error) {
 	return [sha256.Size]byte(record[:sha256.Size]), record[sha256.Size:], nil
 }
 
+func decodeEntry(k, record []byte) (e Entry, hash [sha256.Size]byte, err error) {
+	hash, body, err := unseal(record)
+	if err == nil {
+		err = json.Unmarshal(body, &e)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: entry %d: %v", ErrForeign, binary.BigEndian.Uint64(k), err)
+	}
+	return e, hash, err
+}
+
 // reservation is an open reservation on disk and in memory.
 type reservation struct {
-	Account string  `json:"account"`
-	Units   int64   `json:"units"`
-	Trigger Trigger `json:"trigger"`
+	Account  string  `json:"account"`
+	Units    int64   `json:"units"`
+	Trigger  Trigger `json:"trigger"`
+	Endpoint string  `json:"endpoint,omitempty"`
+	Client   string  `json:"client,omitempty"`
+	Playbook string  `json:"playbook,omitempty"`
+	// At is when it was made.
+	At time.Time `json:"at,omitzero"`
 }
 
-// minute is what one account settled within one minute: the grain in which
-// windows are rebuilt at start and forecasts are made.
-type minute struct {
-	Spent     [numTriggers]int64
-	Uncertain int64
-}
-
-func (m minute) total() int64 {
-	n := m.Uncertain
-	for _, s := range m.Spent {
-		n += s
-	}
-	return n
-}
-
-func (m minute) encode() []byte {
-	b := make([]byte, 0, 16)
-	for _, s := range m.Spent {
-		b = binary.AppendVarint(b, s)
-	}
-	return binary.AppendVarint(b, m.Uncertain)
-}
-
-func decodeMinute(b []byte) (minute, error) {
-	var m minute
-	read := func(to *int64) bool {
-		v, n := binary.Varint(b)
-		if n <= 0 || v < 0 {
-			return false
-		}
-		*to, b = v, b[n:]
-		return true
-	}
-	for i := range m.Spent {
-		if !read(&m.Spent[i]) {
-			return m, errors.New("usage record is damaged")
-		}
-	}
-	if !read(&m.Uncertain) || len(b) != 0 {
-		return m, errors.New("usage record is damaged")
-	}
-	return m, nil
+// doubt is a reservation that ended uncertain, at At.
+type doubt struct {
+	reservation
+	Settled time.Time `json:"settled"`
+	// steady is the same moment on the steady time line of this process.
+	steady time.Time
 }
 
 func seqKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-// minuteKey orders an account's minutes by time.
-func minuteKey(account string, at time.Time) []byte {
-	k := append([]byte(account), 0)
-	return binary.BigEndian.AppendUint64(k, uint64(at.Unix()/60))
-}

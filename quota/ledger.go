@@ -21,12 +21,44 @@ var ErrNotDurable = errors.New("the ledger could not be written")
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("the ledger is closed")
 
+// DefaultRetention is how long entries are kept.
+const DefaultRetention = 400 * 24 * time.Hour
+
 // Options configure a Ledger.
 type Options struct {
 	// Accounts are the sources that may spend, by name.
 	Accounts map[string]Account
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
+	// Values says how values that are asked for stand in the audit log; the
+	// zero value means plain.
+	Values Values
+	// Retention is how long entries are kept, at least MinRetention; zero means
+	// DefaultRetention. What is older is replaced by a summary.
+	Retention time.Duration
+}
+
+// MinRetention is the shortest retention: longer than any window.
+const MinRetention = 32 * 24 * time.Hour
+
+func (o *Options) complete() error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Values = cmp.Or(o.Values, ValuesPlain)
+	o.Retention = cmp.Or(o.Retention, DefaultRetention)
+	if o.Retention < MinRetention {
+		return fmt.Errorf("a retention of %s is shorter than the longest window; the least is %s", o.Retention, MinRetention)
+	}
+	if err := o.Values.validate(); err != nil {
+		return err
+	}
+	for name, a := range o.Accounts {
+		if err := a.Validate(); err != nil {
+			return fmt.Errorf("quota of %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // Ledger is the durable record of what was spent, and the only place where
@@ -34,6 +66,8 @@ type Options struct {
 type Ledger struct {
 	path string
 	opts Options
+	// update runs one fsynced transaction; tests put a failing disk here.
+	update func(*bolt.DB, func(*bolt.Tx) error) error
 
 	ops  chan *op      // to the writer
 	stop chan struct{} // closed by Close
@@ -41,15 +75,14 @@ type Ledger struct {
 
 	// mu guards all below. The writer holds it while it decides and while it
 	// swaps the database, never while it waits for the disk.
-	mu       sync.Mutex
-	db       *bolt.DB
-	clock    *clock
-	head     head
-	accounts map[string]*account
-	// open are the reservations that are not settled, live or found on disk.
-	open map[uint64]reservation
-	// held are those of them that a caller of this process was told of.
+	mu    sync.Mutex
+	db    *bolt.DB
+	clock *clock
+	books
+	// held are the open reservations that a caller of this process was told of.
 	held map[uint64]struct{}
+	// pruned is when old entries were taken away last, on the steady time line.
+	pruned time.Time
 	// mended is when the broken ledger was last opened anew.
 	mended time.Time
 	// broken is why the last commit failed; nil when the ledger is in order.
@@ -67,27 +100,22 @@ type Stats struct {
 	CommitSeconds         float64
 	// Waiting requests wait for a limit to open.
 	Waiting int
-	// Entries in the audit log.
+	// Entries that the audit log ever had, those that were pruned included.
 	Entries uint64
 	// LastCommit is when the last transaction was on disk.
 	LastCommit time.Time
+	// Size of the file in bytes.
+	Size int64
 }
 
 // Open opens or creates the ledger. Reservations that a dead process left open
 // become uncertain before it returns.
 func Open(path string, opts Options) (*Ledger, error) {
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	for name, a := range opts.Accounts {
-		for _, lim := range a.Limits {
-			if err := lim.Validate(); err != nil {
-				return nil, fmt.Errorf("quota of %s: %w", name, err)
-			}
-		}
+	if err := opts.complete(); err != nil {
+		return nil, err
 	}
 	l := &Ledger{
-		path: path, opts: opts,
+		path: path, opts: opts, update: (*bolt.DB).Update,
 		ops: make(chan *op, 1024), stop: make(chan struct{}), done: make(chan struct{}),
 		held: map[uint64]struct{}{},
 	}
@@ -96,7 +124,10 @@ func Open(path string, opts Options) (*Ledger, error) {
 	if err := l.reopen(); err != nil {
 		return nil, err
 	}
-	if err := l.settleStrays(Uncertain, "the process that reserved it ended"); err != nil {
+	t := l.begin()
+	t.settleStrays(Uncertain, "the process that reserved it ended")
+	t.introduce()
+	if err := t.commit(); err != nil {
 		return nil, errors.Join(err, l.db.Close())
 	}
 	go l.write()
@@ -125,8 +156,7 @@ func (l *Ledger) Reserve(ctx context.Context, r Request) (Decision, error) {
 	if r.Units < 0 {
 		panic("quota: negative units") // a caller's bug, not an input
 	}
-	o := &op{req: &r, reply: make(chan result, 1), ctx: ctx}
-	return l.ask(ctx, o)
+	return l.ask(ctx, &op{req: &r})
 }
 
 // Settle says how a reservation ended. It must be called exactly once for each
@@ -135,11 +165,19 @@ func (l *Ledger) Reserve(ctx context.Context, r Request) (Decision, error) {
 // ErrNotDurable is returned.
 func (l *Ledger) Settle(id uint64, o Outcome, status int) error {
 	// Accounting does not depend on the caller's patience.
-	_, err := l.ask(context.Background(), &op{id: id, outcome: o, status: status, reply: make(chan result, 1), ctx: context.Background()})
+	_, err := l.ask(context.Background(), &op{id: id, outcome: o, status: status})
+	return err
+}
+
+// command runs a change of the books in the writer's turn and waits until it
+// is on disk.
+func (l *Ledger) command(f func(*transaction) error) error {
+	_, err := l.ask(context.Background(), &op{command: f})
 	return err
 }
 
 func (l *Ledger) ask(ctx context.Context, o *op) (Decision, error) {
+	o.ctx, o.reply = ctx, make(chan result, 1)
 	select {
 	case l.ops <- o:
 	case <-l.stop:
@@ -196,39 +234,9 @@ func (l *Ledger) Healthy() error {
 	return l.broken
 }
 
-// Entries calls f for each audit entry from sequence number from on, until f
-// returns an error.
-func (l *Ledger) Entries(from uint64, f func(Entry) error) error {
+// reader is the database for reading what is on disk.
+func (l *Ledger) reader() *bolt.DB {
 	l.mu.Lock()
-	db := l.db
-	l.mu.Unlock()
-	return eachEntry(db, from, f)
+	defer l.mu.Unlock()
+	return l.db
 }
-
-// op is one request to the writer.
-type op struct {
-	req *Request // a reservation, or
-	// the settlement of one
-	id      uint64
-	outcome Outcome
-	status  int
-
-	ctx   context.Context
-	reply chan result // buffered: the writer never waits for a caller
-	// taken decides between a caller who gives up and the writer who grants.
-	taken atomic.Bool
-
-	decision Decision  // of the last look
-	until    time.Time // end of the request's patience
-}
-
-type result struct {
-	decision Decision
-	err      error
-}
-
-// take claims the op; true for the first who does.
-func (o *op) take() bool { return o.taken.CompareAndSwap(false, true) }
-
-// byUrgency orders waiting requests: manual first, then as they came.
-func byUrgency(a, b *op) int { return cmp.Compare(a.req.Trigger, b.req.Trigger) }

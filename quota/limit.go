@@ -1,7 +1,9 @@
 package quota
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,61 +62,87 @@ type Limit struct {
 	ResetWeekday time.Weekday
 }
 
-// String is the limit as an operator writes it: "200/minute".
-func (l Limit) String() string { return strconv.FormatInt(l.Units, 10) + "/" + l.Per.String() }
-
-// None is how "no limit" is written; spending is ledgered all the same.
-const None = "none"
-
-// ParseLimits reads a list such as "200/minute,1000/day,10000/month", or "none".
-// Windows of a second, minute or hour roll; a day, week or month is a calendar one in UTC.
-func ParseLimits(s string) ([]Limit, error) {
-	s = strings.TrimSpace(s)
-	if strings.EqualFold(s, None) {
-		return nil, nil
+// Window is the name of the limit's window in commands, metrics and the API:
+// its period where that rolls or not as is usual (rolling below a day), else
+// "rolling_day", "calendar_minute" and the like.
+func (l Limit) Window() string {
+	switch {
+	case l.Rolling == (l.Per < Day):
+		return l.Per.String()
+	case l.Rolling:
+		return "rolling_" + l.Per.String()
+	default:
+		return "calendar_" + l.Per.String()
 	}
-	var limits []Limit
-	seen := map[Period]string{}
-	for part := range strings.SplitSeq(s, ",") {
-		part = strings.TrimSpace(part)
-		units, per, ok := strings.Cut(part, "/")
-		if !ok {
-			return nil, fmt.Errorf("%q is not a limit; write units/period such as 200/minute, or none", part)
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(units), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%q: %q is not a whole number", part, strings.TrimSpace(units))
-		}
-		if n < 1 || n > maxUnits {
-			return nil, fmt.Errorf("%q: a limit is between 1 and %d units", part, int64(maxUnits))
-		}
-		p, err := ParsePeriod(strings.ToLower(strings.TrimSpace(per)))
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", part, err)
-		}
-		if other, dup := seen[p]; dup {
-			return nil, fmt.Errorf("%q and %q limit the same period; keep one", other, part)
-		}
-		seen[p] = part
-		limits = append(limits, Limit{Units: n, Per: p, Rolling: p < Day, ResetWeekday: time.Monday})
+}
+
+// String is the limit as an operator writes it: "200/minute",
+// "1000/rolling day", "10000/month@15 Europe/Berlin".
+func (l Limit) String() string {
+	var b strings.Builder
+	b.WriteString(strconv.FormatInt(l.Units, 10) + "/" + strings.ReplaceAll(l.Window(), "_", " "))
+	switch {
+	case l.Rolling:
+		return b.String()
+	case l.Per == Month && l.ResetDay > 1:
+		fmt.Fprintf(&b, "@%d", l.ResetDay)
+	case l.Per == Week && l.ResetWeekday != time.Monday:
+		b.WriteString("@" + strings.ToLower(l.ResetWeekday.String()))
 	}
-	return limits, nil
+	if l.ResetHour > 0 {
+		fmt.Fprintf(&b, "@%02d:00", l.ResetHour)
+	}
+	if l.Zone != nil && l.Zone != time.UTC {
+		b.WriteString(" " + l.Zone.String())
+	}
+	return b.String()
 }
 
 // maxUnits keeps sums of limits far from overflow.
 const maxUnits = 1 << 50
 
-// Validate says what is wrong with a limit that was not made by ParseLimits.
+// Validate says what is wrong with one limit.
 func (l Limit) Validate() error {
 	switch {
-	case l.Units < 1 || l.Units > maxUnits:
-		return fmt.Errorf("limit %s: units must be between 1 and %d", l, int64(maxUnits))
 	case l.Per < Second || l.Per > Month:
 		return fmt.Errorf("limit of %d units: no such period", l.Units)
+	case l.Units < 1 || l.Units > maxUnits:
+		return fmt.Errorf("%s: a limit is between 1 and %d units", l, int64(maxUnits))
 	case l.ResetHour < 0 || l.ResetHour > 23:
-		return fmt.Errorf("limit %s: reset hour %d is not between 0 and 23", l, l.ResetHour)
+		return fmt.Errorf("%s: reset hour %d is not between 0 and 23", l, l.ResetHour)
 	case l.ResetDay < 0 || l.ResetDay > 28:
-		return fmt.Errorf("limit %s: reset day %d is not between 1 and 28 (not every month has a 29th)", l, l.ResetDay)
+		return fmt.Errorf("%s: reset day %d is not between 1 and 28 (not every month has a 29th)", l, l.ResetDay)
+	case l.ResetWeekday < time.Sunday || l.ResetWeekday > time.Saturday:
+		return fmt.Errorf("%s: no such weekday", l)
+	case l.Rolling && (l.ResetHour > 0 || l.ResetDay > 0 || l.Zone != nil):
+		return fmt.Errorf("%s: a rolling window has no reset and no time zone", l)
+	case l.ResetHour > 0 && l.Per < Day:
+		return fmt.Errorf("%s: a window of a %s has no reset hour", l, l.Per)
+	case l.ResetDay > 1 && l.Per != Month:
+		return fmt.Errorf("%s: only a month has a reset day", l)
+	}
+	return nil
+}
+
+// ValidateLimits says what is wrong with limits that are to hold at once.
+func ValidateLimits(limits []Limit) error {
+	for _, l := range limits {
+		if err := l.Validate(); err != nil {
+			return err
+		}
+	}
+	sorted := slices.SortedFunc(slices.Values(limits), func(a, b Limit) int {
+		return cmp.Or(cmp.Compare(a.Per, b.Per), cmp.Compare(a.Window(), b.Window()))
+	})
+	for i, l := range sorted {
+		for _, longer := range sorted[i+1:] {
+			switch {
+			case longer.Window() == l.Window():
+				return fmt.Errorf("%q and %q limit the same period; keep one", l, longer)
+			case longer.Per > l.Per && l.Units > longer.Units:
+				return fmt.Errorf("%q can never be used up: %q allows less; lower the first or raise the second", l, longer)
+			}
+		}
 	}
 	return nil
 }

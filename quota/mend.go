@@ -3,11 +3,7 @@ package quota
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
-
-	"github.com/enrichgate/enrichgate/cache/boltfile"
 )
 
 // mend brings a broken ledger back: the file is closed, opened and read again,
@@ -27,7 +23,10 @@ func (l *Ledger) mend() error {
 	}
 	l.broken = nil
 	// Reservations on disk that no caller was told of were never used to call.
-	if err := l.settleStrays(Void, "the disk failed while it was reserved; never used"); err != nil {
+	t := l.begin()
+	t.settleStrays(Void, "the disk failed while it was reserved; never used")
+	t.introduce()
+	if err := t.commit(); err != nil {
 		return err
 	}
 	l.failed.Store(false)
@@ -37,29 +36,20 @@ func (l *Ledger) mend() error {
 // reopen opens the file and rebuilds the books. The caller holds the lock, or
 // nobody else knows the ledger yet.
 func (l *Ledger) reopen() error {
-	db, err := boltfile.Open(l.path, spec)
+	db, err := openFile(l.path)
 	if err != nil {
 		return err
 	}
-	b, err := load(db, l.opts.Accounts, l.opts.Now())
+	last, err := lastTime(db)
+	if err == nil {
+		if l.clock == nil {
+			l.clock = newClock(l.opts.Now, last)
+		}
+		l.books, err = load(db, l.opts.Accounts, l.clock.now())
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("ledger %s: %w", l.path, err), db.Close())
 	}
-	l.db, l.head, l.accounts, l.open = db, b.head, b.accounts, b.open
-	if l.clock == nil {
-		l.clock = newClock(l.opts.Now, b.head.Time)
-	}
+	l.db = db
 	return nil
-}
-
-// settleStrays ends the open reservations that no caller of this process holds.
-// The caller holds the lock.
-func (l *Ledger) settleStrays(o Outcome, reason string) error {
-	t := transaction{ledger: l, now: l.clock.now()}
-	for _, id := range slices.Sorted(maps.Keys(l.open)) {
-		if _, held := l.held[id]; !held {
-			t.close(id, o, 0, reason)
-		}
-	}
-	return t.commit()
 }

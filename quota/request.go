@@ -6,77 +6,21 @@ import (
 	"time"
 )
 
-// Trigger is why a unit is asked for. A new value needs: triggerNames, a
-// default in DefaultFloors, and the metrics' label list.
-type Trigger uint8
-
-// The triggers, in the order in which they are served when they have to wait.
-const (
-	Manual Trigger = iota
-	API
-	Proxy
-	Playbook
-	Auto
-	numTriggers
-)
-
-var triggerNames = [numTriggers]string{"manual", "api", "proxy", "playbook", "auto"}
-
-// String is the trigger's name as in metrics, the audit log and the API.
-func (t Trigger) String() string {
-	if t < numTriggers {
-		return triggerNames[t]
-	}
-	return fmt.Sprintf("Trigger(%d)", uint8(t))
-}
-
-// Triggers lists all of them.
-func Triggers() []Trigger { return []Trigger{Manual, API, Proxy, Playbook, Auto} }
-
-// ParseTrigger reads a trigger's name.
-func ParseTrigger(s string) (Trigger, error) {
-	for t := range numTriggers {
-		if triggerNames[t] == s {
-			return t, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a trigger; use %s", s, strings.Join(triggerNames[:], ", "))
-}
-
-// Account says what one source (with its key) may spend.
-type Account struct {
-	// Limits all hold at once. None means no limit; spending is still ledgered.
-	Limits []Limit
-	// Floors is, per trigger, the share of every window (0 to 1) that it must
-	// leave to the others. 1 means that it may not spend at all.
-	Floors map[Trigger]float64
-}
-
-// DefaultFloors keep manual work from being starved: playbooks leave a tenth
-// of each window, tools that come over HTTP a fifth, and automatic enrichment,
-// which OpenCTI may switch on behind the operator's back, spends nothing.
-func DefaultFloors() map[Trigger]float64 {
-	return map[Trigger]float64{Playbook: 0.10, API: 0.20, Proxy: 0.20, Auto: 1}
-}
-
-// room is how much of the limit the trigger may use.
-func (a Account) room(l Limit, t Trigger) int64 {
-	// Rounded down to the operator's disadvantage nowhere: a floor of 10 % of 5
-	// units holds nothing back.
-	return l.Units - int64(float64(l.Units)*a.Floors[t])
-}
-
 // Request asks for the units of one call.
 type Request struct {
 	// Account is the source's name.
 	Account string
-	// Endpoint and Subject say what is asked for; they go into the audit log.
+	// Endpoint and Subject say what is asked for; they go into the audit log,
+	// the subject as Options.Values says.
 	Endpoint, Subject string
 	// Units is the price, at least 0.
 	Units   int64
 	Trigger Trigger
-	// Work, Playbook and Client say who asked, as far as is known.
+	// Work, Playbook and Client say who asked, as far as is known. Playbook and
+	// Client also name the budgets that are spent.
 	Work, Playbook, Client string
+	// PlaybookName and Person are for the readers of the audit log.
+	PlaybookName, Person string
 	// MaxWait is how long the request may wait for a limit to open. Zero: not at all.
 	MaxWait time.Duration
 }
@@ -86,12 +30,19 @@ type Decision struct {
 	Allowed bool
 	// ID names the reservation when Allowed; Settle wants it.
 	ID uint64
-	// Remaining is what the tightest window leaves after this decision; -1 without limits.
+	// Remaining is what the tightest of the source's windows leaves after this
+	// decision; -1 without limits.
 	Remaining int64
-	// Limit is the one that refused, zero when the trigger itself may not spend.
+	// Limit is the one that refused, zero when the trigger itself may not spend
+	// or the source is paused. Owner says whose limit it is.
 	Limit Limit
-	// Floor says that units are left, but held back from this trigger.
-	Floor bool
+	Owner Owner
+	// Floor says that units are left, but held back from this trigger, for KeptFor.
+	Floor   bool
+	KeptFor []Trigger
+	// Paused says that an operator paused the source, for PauseReason.
+	Paused      bool
+	PauseReason string
 	// Trigger that asked.
 	Trigger Trigger
 	// RetryAt is when the same request may be allowed; zero when no time helps.
@@ -100,18 +51,44 @@ type Decision struct {
 
 // Reason is the refusal in words for people.
 func (d Decision) Reason() string {
-	switch {
-	case d.Allowed:
+	if d.Allowed {
 		return ""
+	}
+	opens := ""
+	if !d.RetryAt.IsZero() {
+		opens = "; it opens at " + d.RetryAt.UTC().Format(time.RFC3339)
+	}
+	what := fmt.Sprintf("the quota of %s", d.Limit)
+	if d.Owner.Kind == OfClient || d.Owner.Kind == OfPlaybook {
+		what = fmt.Sprintf("the budget of %s for %s", d.Limit, d.Owner)
+	}
+	switch {
+	case d.Paused:
+		s := "the source is paused"
+		if d.PauseReason != "" {
+			s += " (" + d.PauseReason + ")"
+		}
+		return s + opens
 	case d.Limit.Units == 0:
 		return d.Trigger.String() + " enrichment has no budget"
 	case d.RetryAt.IsZero():
-		return fmt.Sprintf("one call costs more than the quota of %s allows", d.Limit)
+		return "one call costs more than " + what + " allows"
 	case d.Floor:
-		return fmt.Sprintf("the rest of the quota of %s is kept for manual enrichment; it opens at %s", d.Limit, d.RetryAt.UTC().Format(time.RFC3339))
+		return fmt.Sprintf("the rest of %s is kept for %s enrichment%s", what, keptFor(d.KeptFor), opens)
 	default:
-		return fmt.Sprintf("the quota of %s is exhausted; it opens at %s", d.Limit, d.RetryAt.UTC().Format(time.RFC3339))
+		return what + " is exhausted" + opens
 	}
+}
+
+func keptFor(ts []Trigger) string {
+	names := make([]string, 0, len(ts))
+	for _, t := range ts {
+		names = append(names, t.String())
+	}
+	if len(names) == 0 {
+		return Manual.String()
+	}
+	return strings.Join(names, ", ")
 }
 
 // Outcome is how a reservation ends.

@@ -7,176 +7,103 @@ import "time"
 // commit.
 type account struct {
 	Account
-	// pending are the units of open reservations: they count in every window.
-	pending int64
-	windows []*window
+	// configured is false for a source that only the file knows: it is kept
+	// and shown, and may not spend.
+	configured bool
+	// known is true for a source that the file knows.
+	known     bool
+	source    *budget
+	clients   map[string]*budget
+	playbooks map[string]*budget
 	// spent and uncertain are totals since the ledger began.
 	spent, uncertain int64
+	// doubts are the reservations that ended uncertain, by number.
+	doubts map[uint64]doubt
+	pause  *pause
+	// quiet is when a call was last under way, on the steady time line.
+	quiet time.Time
+	// hours are the units of the last week by hour, for forecasts.
+	hours hours
 }
 
-// window is what counts against one limit now.
-type window struct {
-	limit Limit
-	// start and end of a calendar window; only ever move forward.
-	start, end time.Time
-	used       int64
-	// spans are the settled units of a rolling window, oldest first.
-	spans []span
+// budget is a set of windows that must all have room.
+type budget struct {
+	owner   Owner
+	windows []*window
+	// pending are the units of open reservations: they count in every window.
+	pending int64
 }
 
-type span struct {
-	at    time.Time
-	units int64
-}
-
-func newWindow(l Limit, now time.Time) *window {
-	w := &window{limit: l}
-	w.start, w.end = l.bounds(now)
-	return w
-}
-
-// advance brings the window to now: a calendar window past its end starts
-// anew, a rolling one forgets what has left it.
-func (w *window) advance(now time.Time) {
-	if !w.limit.Rolling {
-		if !now.Before(w.end) {
-			w.start, w.end = w.limit.bounds(now)
-			w.used = 0
-		}
-		return
+func newAccount(name string, cfg Account, now instant) *account {
+	a := &account{
+		Account: cfg, source: newBudget(Owner{OfSource, name}, cfg.Limits, now),
+		quiet: now.steady, clients: map[string]*budget{}, playbooks: map[string]*budget{}, doubts: map[uint64]doubt{}, hours: newHours(),
 	}
-	w.start, w.end = w.limit.bounds(now)
-	gone := 0
-	for _, s := range w.spans {
-		// A unit settled exactly one period ago may still be in the provider's window.
-		if !s.at.Before(w.start) {
-			break
-		}
-		w.used -= s.units
-		gone++
+	for c, limits := range cfg.Clients {
+		a.clients[c] = newBudget(Owner{OfClient, c}, limits, now)
 	}
-	w.spans = w.spans[gone:]
+	for p, limits := range cfg.Playbooks {
+		a.playbooks[p] = newBudget(Owner{OfPlaybook, p}, limits, now)
+	}
+	return a
 }
 
-// add books settled units.
-func (w *window) add(at time.Time, units int64) {
-	w.used += units
-	if !w.limit.Rolling {
-		return
+func newBudget(o Owner, limits []Limit, now instant) *budget {
+	b := &budget{owner: o}
+	for _, l := range limits {
+		b.windows = append(b.windows, newWindow(l, now))
 	}
-	if n := len(w.spans); n > 0 && w.spans[n-1].at.Equal(at) {
-		w.spans[n-1].units += units
-		return
-	}
-	w.spans = append(w.spans, span{at, units})
+	return b
 }
 
-// opens is when at least need units will have left the window.
-func (w *window) opens(now time.Time, need int64) time.Time {
-	if !w.limit.Rolling {
-		return w.end
+// budgets are those that a reservation takes units from.
+func (a *account) budgets(r *reservation) []*budget {
+	all := append(make([]*budget, 0, 3), a.source)
+	if b := a.clients[r.Client]; b != nil {
+		all = append(all, b)
 	}
-	for _, s := range w.spans {
-		if need -= s.units; need <= 0 {
-			return s.at.Add(w.limit.Per.length() + 1)
+	if b := a.playbooks[r.Playbook]; b != nil {
+		all = append(all, b)
+	}
+	return all
+}
+
+// window finds one of the source's windows by its name.
+func (a *account) window(name string) *window {
+	for _, w := range a.source.windows {
+		if w.limit.Window() == name {
+			return w
 		}
 	}
-	// Open reservations are in the way; they leave at the earliest one period from now.
-	return now.Add(w.limit.Per.length())
+	return nil
 }
 
-// decide says whether the request may spend now. It changes nothing but the
-// windows' own advance.
-func (a *account) decide(r *Request, now time.Time) Decision {
-	d := Decision{Allowed: true, Remaining: -1, Trigger: r.Trigger}
-	if a.Floors[r.Trigger] >= 1 {
-		d.Allowed = false
-		return d
+// hold sets units aside.
+func (a *account) hold(r *reservation) {
+	for _, b := range a.budgets(r) {
+		b.pending += r.Units
 	}
-	for _, w := range a.windows {
-		w.advance(now)
-		taken := w.used + a.pending
-		room := a.room(w.limit, r.Trigger)
-		if over := taken + r.Units - room; over > 0 {
-			at := w.opens(now, over)
-			if r.Units > room {
-				at = time.Time{}
-			}
-			// Of several limits that refuse, the one that opens last decides.
-			if d.Allowed || at.IsZero() || (!d.RetryAt.IsZero() && at.After(d.RetryAt)) {
-				d.Allowed, d.Limit, d.RetryAt = false, w.limit, at
-				d.Floor = taken+r.Units <= w.limit.Units
-			}
-			continue
-		}
-		if left := w.limit.Units - taken - r.Units; d.Remaining < 0 || left < d.Remaining {
-			d.Remaining = left
-		}
-	}
-	if !d.Allowed {
-		d.Remaining = 0
-	}
-	return d
 }
 
 // settle moves units out of pending, into the books unless they are void.
-func (a *account) settle(at time.Time, units int64, o Outcome) {
-	a.pending -= units
+func (a *account) settle(now instant, r *reservation, o Outcome) {
+	a.quiet = now.steady
+	for _, b := range a.budgets(r) {
+		b.pending -= r.Units
+		if o == Void {
+			continue
+		}
+		for _, w := range b.windows {
+			w.add(now.steady, r.Trigger, r.Units)
+		}
+	}
+	if o != Void {
+		a.hours.add(now.stamp, r.Units)
+	}
 	switch o {
-	case Void:
-		return
 	case Spent:
-		a.spent += units
+		a.spent += r.Units
 	case Uncertain:
-		a.uncertain += units
+		a.uncertain += r.Units
 	}
-	for _, w := range a.windows {
-		w.advance(at)
-		w.add(at, units)
-	}
-}
-
-// usage is the account's state for people.
-func (a *account) usage(name string, now time.Time) Usage {
-	u := Usage{Source: name, Windows: []WindowUsage{}, Spent: a.spent, Uncertain: a.uncertain, Pending: a.pending}
-	for _, w := range a.windows {
-		w.advance(now)
-		wu := WindowUsage{
-			Window: w.limit.Per.String(), Limit: w.limit.Units, Used: w.used, Pending: a.pending,
-			Remaining: max(0, w.limit.Units-w.used-a.pending), Rolling: w.limit.Rolling, ResetsAt: w.end.UTC(), StartsAt: w.start.UTC(),
-		}
-		if w.limit.Rolling {
-			// A rolling window has no reset; it is empty again when its youngest unit leaves.
-			wu.ResetsAt = now.UTC()
-			if n := len(w.spans); n > 0 {
-				wu.ResetsAt = w.spans[n-1].at.Add(w.limit.Per.length()).UTC()
-			}
-		}
-		u.Windows = append(u.Windows, wu)
-	}
-	return u
-}
-
-// Usage is what one source has spent and may still spend.
-type Usage struct {
-	Source  string        `json:"source"`
-	Windows []WindowUsage `json:"windows"`
-	// Spent and Uncertain are units since the ledger began. Uncertain ones may
-	// or may not have been billed; they count as spent.
-	Spent     int64 `json:"spent_total"`
-	Uncertain int64 `json:"uncertain_total"`
-	// Pending units are reserved by calls under way.
-	Pending int64 `json:"pending"`
-}
-
-// WindowUsage is one limit's window now. Used includes uncertain units.
-type WindowUsage struct {
-	Window    string    `json:"window"`
-	Limit     int64     `json:"limit"`
-	Used      int64     `json:"used"`
-	Pending   int64     `json:"pending"`
-	Remaining int64     `json:"remaining"`
-	ResetsAt  time.Time `json:"resets_at"`
-	StartsAt  time.Time `json:"starts_at"`
-	Rolling   bool      `json:"rolling"`
 }

@@ -79,25 +79,28 @@ func TestWindowsTile(t *testing.T) {
 	}
 }
 
+// A clock that is set back: units are booked where they were, and stay there
+// until it has caught up; what is measured in durations goes on.
 func TestClockNeverRunsBackwards(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	wall := at
 	c := newClock(func() time.Time { return wall }, time.Time{})
-	read := func(want time.Time) {
+	read := func(stamp, steady time.Time) {
 		t.Helper()
-		if got := c.now(); !got.Equal(want) {
-			t.Errorf("%s, want %s", got, want)
+		got := c.now()
+		if !got.wall.Equal(wall) || !got.stamp.Equal(stamp) || !got.steady.Equal(steady) {
+			t.Errorf("%+v, want stamp %s, steady %s", got, stamp, steady)
 		}
 	}
 	wall = at.Add(time.Minute)
-	read(at.Add(time.Minute))
+	read(at.Add(time.Minute), at.Add(time.Minute))
 	wall = at.Add(-time.Hour) // set back
-	read(at.Add(time.Minute))
+	read(at.Add(time.Minute), at.Add(time.Minute))
 	wall = at.Add(-time.Hour + 10*time.Second) // goes on at its pace
-	read(at.Add(time.Minute + 10*time.Second))
-	wall = at.Add(time.Hour) // and is overtaken
-	read(at.Add(time.Hour))
-	// A restart that finds a later entry on disk goes on from there.
+	read(at.Add(time.Minute), at.Add(time.Minute+10*time.Second))
+	wall = at.Add(time.Hour) // and catches up
+	read(at.Add(time.Hour), at.Add(2*time.Hour+time.Minute))
+	// A restart that finds a later entry on disk books no earlier.
 	c = newClock(func() time.Time { return wall }, at.Add(2*time.Hour))
-	read(at.Add(2 * time.Hour))
+	read(at.Add(2*time.Hour), at.Add(time.Hour))
 }

@@ -1,0 +1,176 @@
+package quota
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Order says who gives a command and why; both go into the audit log.
+type Order struct {
+	By, Reason string
+}
+
+// ErrOrder is the reason why a command was refused, in one line; nothing changed.
+var ErrOrder = errors.New("the command cannot be followed")
+
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrOrder, fmt.Sprintf(format, args...))
+}
+
+func (o Order) validate() error {
+	if strings.TrimSpace(o.Reason) == "" {
+		return refuse("a reason is needed")
+	}
+	return nil
+}
+
+// order is a command of an operator about one source.
+func (l *Ledger) order(source string, o Order, f func(t *transaction, a *account) error) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	return l.command(func(t *transaction) error {
+		a := l.accounts[source]
+		if a == nil {
+			return refuse("no source %q", source)
+		}
+		return f(t, a)
+	})
+}
+
+func (a *account) mustWindow(name string) (*window, error) {
+	if w := a.window(name); w != nil {
+		return w, nil
+	}
+	names := make([]string, 0, len(a.source.windows))
+	for _, w := range a.source.windows {
+		names = append(names, w.limit.Window())
+	}
+	return nil, refuse("no window %q; there are: %s", name, strings.Join(names, ", "))
+}
+
+func units(n int64) error {
+	if n < 0 || n > maxUnits {
+		return refuse("%d is not between 0 and %d units", n, int64(maxUnits))
+	}
+	return nil
+}
+
+// SetUsed says how much of a source's window is used, whatever was counted. It
+// may raise or lower what remains.
+func (l *Ledger) SetUsed(source, window string, used int64, o Order) error {
+	return l.order(source, o, func(t *transaction, a *account) error {
+		w, err := a.mustWindow(window)
+		if err := errors.Join(err, units(used)); err != nil {
+			return err
+		}
+		return t.correct(a, w, used, Entry{Kind: KindSetUsed, By: o.By, Reason: o.Reason})
+	})
+}
+
+// SetLimit replaces a source's limit until the window's next reset (a rolling
+// window: for one period from now).
+func (l *Ledger) SetLimit(source, window string, limit int64, o Order) error {
+	return l.order(source, o, func(t *transaction, a *account) error {
+		w, err := a.mustWindow(window)
+		if err := errors.Join(err, units(limit)); err != nil {
+			return err
+		}
+		if limit == 0 {
+			return refuse("a limit is at least 1; to stop a source, pause it")
+		}
+		t.note(a, w, Entry{Kind: KindSetLimit, Limit: limit, Until: w.until(t.now), By: o.By, Reason: o.Reason})
+		return nil
+	})
+}
+
+// SetFloor replaces, in units and until the window's next reset, what a trigger
+// must leave of a source's window.
+func (l *Ledger) SetFloor(source, window string, of Trigger, floor int64, o Order) error {
+	return l.order(source, o, func(t *transaction, a *account) error {
+		w, err := a.mustWindow(window)
+		if err := errors.Join(err, units(floor)); err != nil {
+			return err
+		}
+		t.note(a, w, Entry{Kind: KindSetFloor, Trigger: of.String(), Units: floor, Until: w.until(t.now), By: o.By, Reason: o.Reason})
+		return nil
+	})
+}
+
+// Pause stops a source's spending until a time, or until Resume when that is zero.
+func (l *Ledger) Pause(source string, until time.Time, o Order) error {
+	return l.order(source, o, func(t *transaction, a *account) error {
+		if !until.IsZero() && !until.After(t.now.wall) {
+			return refuse("%s is past", until.UTC().Format(time.RFC3339))
+		}
+		p := &pause{Until: until.Round(0), Reason: o.Reason, By: o.By}
+		e := Entry{Kind: KindPause, Account: source, By: o.By, Reason: o.Reason}
+		if !until.IsZero() {
+			e.Until = &p.Until
+		}
+		t.log(e)
+		a.pause = p
+		t.more = append(t.more, func(tx *bolt.Tx) error { return putRecord(tx.Bucket(bucketPauses), []byte(source), p) })
+		return nil
+	})
+}
+
+// Resume ends a pause.
+func (l *Ledger) Resume(source string, o Order) error {
+	return l.order(source, o, func(t *transaction, a *account) error {
+		if a.pause == nil || !a.pause.holds(t.now) {
+			return refuse("%s is not paused", source)
+		}
+		t.log(Entry{Kind: KindResume, Account: source, By: o.By, Reason: o.Reason})
+		a.pause = nil
+		t.more = append(t.more, func(tx *bolt.Tx) error { return tx.Bucket(bucketPauses).Delete([]byte(source)) })
+		return nil
+	})
+}
+
+// Resolve says what became of a source's uncertain units: they were billed
+// (Spent) or not (Void). id names one reservation; 0 means all of them. It
+// returns how many units it resolved.
+func (l *Ledger) Resolve(source string, id uint64, outcome Outcome, o Order) (resolved int64, err error) {
+	err = l.order(source, o, func(t *transaction, a *account) error {
+		if outcome != Spent && outcome != Void {
+			return refuse("uncertain units end spent or void, not %s", outcome)
+		}
+		if _, ok := a.doubts[id]; id != 0 && !ok {
+			return refuse("reservation %d of %s is not uncertain", id, source)
+		}
+		for _, n := range a.doubtful() {
+			if id == 0 || n == id {
+				resolved += a.doubts[n].Units
+				t.resolve(a, n, outcome, Entry{By: o.By, Reason: o.Reason})
+			}
+		}
+		return nil
+	})
+	return resolved, err
+}
+
+// doubtful are the uncertain reservations, oldest first.
+func (a *account) doubtful() []uint64 {
+	ids := make([]uint64, 0, len(a.doubts))
+	for id := range a.doubts {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// until is when what holds for this window only ends.
+func (w *window) until(now instant) *time.Time {
+	end := w.end
+	if w.limit.Rolling {
+		end = now.wall.Add(w.limit.Per.length())
+	}
+	end = end.UTC()
+	return &end
+}
