@@ -133,8 +133,28 @@ type Answer struct {
 	TTL time.Duration
 	// NoStale bars the answer from being served past its TTL.
 	NoStale bool
+	// Usage is the provider's own count, as far as this answer shows it.
+	Usage []Usage
 	// Err says what went wrong, without secrets; nil for Found, Partial and NotFound.
 	Err error
+}
+
+// Usage is how much of one of its limits the provider says is used.
+type Usage struct {
+	// Window is the limit's period: "minute", "hour", "day" or "month".
+	Window string
+	// Limit and Used are units; -1 stands for what it does not say.
+	Limit, Used int64
+	// ResetsAt is when the window opens again; zero if it does not say.
+	ResetsAt time.Time
+}
+
+// UsageReporter is a source whose provider can be asked for its count, apart
+// from any lookup. Such a call costs nothing.
+type UsageReporter interface {
+	// Usage makes at most one request. A source whose provider cannot be asked
+	// gives none; it fails when the answer is not understood.
+	Usage(context.Context) ([]Usage, error)
 }
 
 // InputError says in one clear line why an entity cannot be looked up.

@@ -1,0 +1,90 @@
+package source
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/enrichgate/enrichgate/enrich"
+)
+
+// fixtures is fixtures.yaml: the answers that a definition was written for.
+type fixtures struct {
+	Fixtures []fixture `yaml:"fixtures"`
+	// Without says, by class, why there is no fixture of it.
+	Without map[string]string `yaml:"without"`
+}
+
+// fixture is one answer and what it means.
+type fixture struct {
+	Name string `yaml:"name"`
+	// Lookup by id; empty for the first.
+	Lookup string `yaml:"lookup"`
+	// Type and Value of the entity that was asked about.
+	Type  string `yaml:"type"`
+	Value string `yaml:"value"`
+	// Params differ from their defaults.
+	Params map[string]any `yaml:"params"`
+	// Request as "GET /path?query", without what authorizes it; empty when it
+	// does not matter.
+	Request string            `yaml:"request"`
+	Status  int               `yaml:"status"`
+	Headers map[string]string `yaml:"headers"`
+	// Body names the file in fixtures/; empty for an empty body.
+	Body  string `yaml:"body"`
+	Class string `yaml:"class"`
+	// Charged is what is known of the price: "yes", "no" or "unknown".
+	Charged string `yaml:"charged"`
+	// Basis is how status and class are known: "documented", "client_code" or "inferred".
+	Basis string `yaml:"basis"`
+	Note  string `yaml:"note"`
+	// Skipped is how many intents the mapping is to lose; normally none.
+	Skipped int `yaml:"skipped"`
+
+	body []byte
+}
+
+// wantedClasses are those that every definition shows what it makes of.
+func wantedClasses() []enrich.Class {
+	return []enrich.Class{enrich.Found, enrich.NotFound, enrich.RateLimited, enrich.QuotaExhausted, enrich.AuthFailed}
+}
+
+// loadFixtures reads the fixtures beside a definition.
+func loadFixtures(fsys fs.FS, dir string) (fixtures, *document, []Problem) {
+	var f fixtures
+	doc, problems := readYAML(fsys, path.Join(dir, "fixtures.yaml"), fixturesSchema, &f)
+	if len(problems) > 0 {
+		return f, doc, problems
+	}
+	for i := range f.Fixtures {
+		x := &f.Fixtures[i]
+		if x.Body == "" {
+			continue
+		}
+		body, err := fs.ReadFile(fsys, path.Join(dir, "fixtures", x.Body))
+		if err != nil {
+			problems = append(problems, doc.problem([]string{"fixtures", fmt.Sprint(i), "body"}, "fixtures/%s cannot be read", x.Body))
+		}
+		x.body = body
+	}
+	return f, doc, problems
+}
+
+func (x *fixture) header() http.Header {
+	h := http.Header{}
+	for name, value := range x.Headers {
+		h.Set(name, value)
+	}
+	return h
+}
+
+// entity is what was asked about.
+func (x *fixture) entity() (enrich.Entity, error) {
+	kind := x.Type
+	if strings.EqualFold(kind, "artifact") {
+		kind = "StixFile"
+	}
+	return enrich.NewEntity(kind, x.Value)
+}

@@ -1,0 +1,142 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// maxFile bounds a definition's files; the catalogue's longest has 8 KiB.
+const maxFile = 256 << 10
+
+// Load reads all definitions of a folder, one a folder below it, and tries each
+// on its fixtures. Those that can be used come back in the order of their
+// folders; a broken one costs no other and is one or more problems.
+func Load(fsys fs.FS) ([]*Definition, []Problem) { return load(fsys, true) }
+
+func load(fsys fs.FS, try bool) (all []*Definition, problems []Problem) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, []Problem{{File: ".", Reason: "the folder cannot be read: " + plainError(err)}}
+	}
+	known := map[string]string{}
+	for _, e := range entries {
+		if !e.IsDir() || e.Name()[0] == '.' || e.Name()[0] == '_' {
+			continue
+		}
+		d, bad := loadOne(fsys, e.Name(), try)
+		if len(bad) == 0 && known[d.Name()] != "" {
+			bad = []Problem{{File: path.Join(e.Name(), "source.yaml"), Reason: fmt.Sprintf("the source %s is declared by %s, too", d.Name(), known[d.Name()])}}
+		}
+		if len(bad) > 0 {
+			problems = append(problems, bad...)
+			continue
+		}
+		known[d.Name()] = e.Name()
+		all = append(all, d)
+	}
+	sortProblems(problems)
+	return all, problems
+}
+
+// LoadOne reads the definition in one folder, and tries it.
+func LoadOne(fsys fs.FS, dir string) (*Definition, []Problem) { return loadOne(fsys, dir, true) }
+
+func loadOne(fsys fs.FS, dir string, try bool) (*Definition, []Problem) {
+	var def definition
+	doc, problems := readYAML(fsys, path.Join(dir, "source.yaml"), sourceSchema, &def)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	c := &compiler{document: doc, def: &def, library: newLibrary()}
+	d := c.compile()
+	if len(c.problems) > 0 {
+		sortProblems(c.problems)
+		return nil, c.problems
+	}
+	d.text, _ = fs.ReadFile(fsys, path.Join(dir, "source.yaml"))
+	if !try {
+		return d, nil
+	}
+	tests, testsDoc, problems := loadFixtures(fsys, dir)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	d.tests = tests
+	problems = (&trial{d: d, doc: testsDoc, def: doc}).run()
+	if len(problems) > 0 {
+		sortProblems(problems)
+		return nil, problems
+	}
+	return d, nil
+}
+
+// readYAML reads a file of one YAML document, holds it against a schema and
+// decodes it.
+func readYAML(fsys fs.FS, file string, schema func() *jsonschema.Schema, into any) (*document, []Problem) {
+	whole := func(reason string) (*document, []Problem) {
+		return nil, []Problem{{File: file, Reason: reason}}
+	}
+	info, err := fs.Stat(fsys, file)
+	if err != nil {
+		return whole("cannot be read: " + plainError(err))
+	}
+	if info.Size() > maxFile {
+		return whole(fmt.Sprintf("is larger than %d KiB", maxFile>>10))
+	}
+	text, err := fs.ReadFile(fsys, file)
+	if err != nil {
+		return whole("cannot be read: " + plainError(err))
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var root yaml.Node
+	if err := decoder.Decode(&root); err != nil {
+		return nil, []Problem{yamlProblem(file, err)}
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return whole("holds more than one YAML document")
+	}
+	if len(root.Content) != 1 || root.Content[0].Kind != yaml.MappingNode {
+		return whole("is not a YAML mapping")
+	}
+	doc := &document{file: file, root: root.Content[0]}
+	var content map[string]any
+	if err := root.Decode(&content); err != nil {
+		return doc, []Problem{yamlProblem(file, err)}
+	}
+	if problems := doc.checkSchema(schema(), content); len(problems) > 0 {
+		sortProblems(problems)
+		return doc, problems
+	}
+	if err := root.Decode(into); err != nil {
+		return doc, []Problem{yamlProblem(file, err)}
+	}
+	return doc, nil
+}
+
+// yamlProblem takes the line out of the YAML package's message.
+func yamlProblem(file string, err error) Problem {
+	p := Problem{File: file, Reason: err.Error()}
+	if at := regexp.MustCompile(`line (\d+): (.*)`).FindStringSubmatch(err.Error()); at != nil {
+		p.Line, _ = strconv.Atoi(at[1])
+		p.Reason = at[2]
+	}
+	return p
+}
+
+// plainError drops the path, which the problem names already.
+func plainError(err error) string {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,87 @@
+package source
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// template is a text with {value}, {params.name} and {secrets.name} in it.
+type template struct {
+	literals []string // one more than holes
+	holes    []hole
+}
+
+// hole is a place to be filled.
+type hole struct{ group, name string }
+
+// parseTemplate reads a text. Braces that are no hole are an error, so that a
+// misspelt one is not sent to the provider.
+func parseTemplate(text string) (template, error) {
+	var t template
+	rest := 0
+	form := regexp.MustCompile(`\{(?:(value)|(params|secrets)\.([a-z][a-z0-9_]*))\}`)
+	for _, at := range form.FindAllStringSubmatchIndex(text, -1) {
+		t.literals = append(t.literals, text[rest:at[0]])
+		h := hole{group: "value"}
+		if at[4] >= 0 {
+			h = hole{group: text[at[4]:at[5]], name: text[at[6]:at[7]]}
+		}
+		t.holes = append(t.holes, h)
+		rest = at[1]
+	}
+	t.literals = append(t.literals, text[rest:])
+	for _, literal := range t.literals {
+		if strings.ContainsAny(literal, "{}") {
+			return t, fmt.Errorf("%q holds a brace that is not {value}, {params.…} or {secrets.…}", text)
+		}
+	}
+	return t, nil
+}
+
+// fill puts what the holes stand for into the text, each through escape.
+func (t template) fill(v values, escape func(string) string) string {
+	if len(t.holes) == 0 {
+		return t.literals[0]
+	}
+	var out strings.Builder
+	for i, h := range t.holes {
+		out.WriteString(t.literals[i])
+		out.WriteString(escape(v.get(h)))
+	}
+	out.WriteString(t.literals[len(t.holes)])
+	return out.String()
+}
+
+// names lists the holes of a group.
+func (t template) names(group string) (all []string) {
+	for _, h := range t.holes {
+		if h.group == group && !slices.Contains(all, h.name) {
+			all = append(all, h.name)
+		}
+	}
+	return all
+}
+
+// values is what holes are filled with.
+type values struct {
+	value   string
+	params  map[string]any
+	secrets func(name string) string
+}
+
+func (v values) get(h hole) string {
+	switch h.group {
+	case "params":
+		if p, set := v.params[h.name]; set && p != nil {
+			return fmt.Sprint(p)
+		}
+		return ""
+	case "secrets":
+		return v.secrets(h.name)
+	}
+	return v.value
+}
+
+func plainText(s string) string { return s }
