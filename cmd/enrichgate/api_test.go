@@ -56,6 +56,16 @@ func newBench(t *testing.T, more ...string) *bench {
 	return b
 }
 
+// shut leaves the data directory to the command line.
+func (b *bench) shut(t *testing.T) {
+	t.Helper()
+	b.front.Close()
+	if err := b.close(); err != nil {
+		t.Fatal(err)
+	}
+	b.app.cache, b.app.ledger, b.app.dir, b.app.sources = nil, nil, nil, nil // closed above
+}
+
 func (b *bench) get(t *testing.T, path, token, accept string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.front.URL+path, nil)
@@ -152,10 +162,7 @@ func TestHTTP(t *testing.T) {
 // The command line says the same with the directory to itself.
 func TestLookupAndQuotaOnTheDirectory(t *testing.T) {
 	b := newBench(t)
-	b.front.Close()
-	if err := b.close(); err != nil {
-		t.Fatal(err)
-	}
+	b.shut(t)
 	run := func(args ...string) (int, string) {
 		var out, errs strings.Builder
 		code := execute(environment{ctx: t.Context(), environ: b.environ, stdout: &out, stderr: &errs}, args)
@@ -175,7 +182,6 @@ func TestLookupAndQuotaOnTheDirectory(t *testing.T) {
 	if code, said := run("lookup", "198.51.100.9", "--tlp", "TLP:RED"); code != exitDenied {
 		t.Errorf("exit %d: %s", code, said)
 	}
-	b.app.cache, b.app.ledger, b.app.dir, b.app.sources = nil, nil, nil, nil // closed above
 }
 
 func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {

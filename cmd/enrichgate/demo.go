@@ -73,7 +73,7 @@ func (c demoCmd) Run(env *environment) (err error) {
 		return err
 	}
 	// Now read off the disk: what the daemon left behind.
-	answer, err := readQuota(env, s)
+	answer, err := booksOnDisk(env, s)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich/httpapi"
 	"github.com/enrichgate/enrichgate/quota"
 )
@@ -169,6 +170,16 @@ func (b *demoBooks) balance(ctx context.Context) (balance, error) {
 			return now, err
 		}
 	}
+}
+
+// booksOnDisk reads the ledger that a daemon left behind.
+func booksOnDisk(env *environment, s settings.Settings) (answer httpapi.QuotaAnswer, err error) {
+	a, err := openApp(s, newLog(env, s), "demo", nil)
+	if err != nil {
+		return answer, err
+	}
+	answer.Sources = a.ledger.Usage()
+	return answer, a.close()
 }
 
 // of holds what the ledger says against the bill as it is now.

@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // quotas are counted in the operator's time zone, wherever we run
 
 	"github.com/alecthomas/kong"
@@ -33,6 +34,7 @@ const (
 	exitQuota       = 6
 	exitStale       = 7
 	exitUnavailable = 8
+	exitUnreachable = 69 // EX_UNAVAILABLE: whoever holds the data directory does not answer
 	exitConfig      = settings.ExitCode
 	exitInterrupted = 130
 )
@@ -50,12 +52,20 @@ func (e *exitError) Unwrap() error { return e.err }
 type environment struct {
 	ctx            context.Context
 	environ        []string
+	stdin          io.Reader // nil: nothing to read
 	stdout, stderr io.Writer
+
+	// quiet leaves out what is said beside results; model is the command line's
+	// own description. Both are execute's to set.
+	quiet bool
+	model *kong.Application
 }
 
 // cli is the command line; kong reads it off the tags.
 type cli struct {
-	Config string `help:"Path of config.yml (default: $ENRICHGATE_CONFIG, ./config.yml, /etc/enrichgate/config.yml)." type:"path" placeholder:"FILE"`
+	Config  string        `help:"Path of config.yml (default: $ENRICHGATE_CONFIG, ./config.yml, /etc/enrichgate/config.yml)." type:"path" placeholder:"FILE"`
+	Quiet   bool          `help:"Say nothing beside results and errors." short:"q"`
+	Timeout time.Duration `help:"Give up after this time (default: never)." placeholder:"30s"`
 
 	Run     runCmd     `cmd:"" help:"Run the connector."`
 	Lookup  lookupCmd  `cmd:"" help:"Look a value up: an IP address, a domain or a file hash."`
@@ -64,11 +74,15 @@ type cli struct {
 	Conf    configCmd  `cmd:"" name:"config" help:"Check the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the running connector whether it is ready; for container health checks."`
+
+	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
+	Man        manCmd        `cmd:"" help:"Print the manual page."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:""`
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(environment{ctx: ctx, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
+	code := execute(environment{ctx: ctx, environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
@@ -84,6 +98,7 @@ func execute(env environment, args []string) int {
 	if err != nil {
 		return fail(env.stderr, err)
 	}
+	env.model = parser.Model
 	k, err := parser.Parse(args)
 	if exited >= 0 {
 		return exited // --help
@@ -91,6 +106,12 @@ func execute(env environment, args []string) int {
 	if err != nil {
 		fmt.Fprintf(env.stderr, "enrichgate: %v (see enrichgate --help)\n", err)
 		return exitUsage
+	}
+	env.quiet = c.Quiet
+	if c.Timeout > 0 {
+		ctx, cancel := context.WithTimeout(env.ctx, c.Timeout)
+		defer cancel()
+		env.ctx = ctx
 	}
 	if err := k.Run(); err != nil {
 		return fail(env.stderr, err)

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,11 +103,16 @@ func (t testWriter) Write(b []byte) (int, error) {
 // quota reads the ledger as an operator does.
 func (w *world) quota(more ...string) string {
 	w.tb.Helper()
-	var out strings.Builder
-	if code := execute(environment{ctx: w.tb.Context(), environ: w.env(more...), stdout: &out, stderr: io.Discard}, []string{"quota", "-o", "json"}); code != 0 {
-		w.tb.Fatalf("quota: exit %d", code)
+	way, err := (&cli{}).access(&environment{ctx: w.tb.Context(), environ: w.env(more...), stderr: io.Discard}, settings.NeedData, "quota")
+	if err != nil {
+		w.tb.Fatal(err)
 	}
-	return out.String()
+	var answer json.RawMessage
+	err = way.call(w.tb.Context(), request{method: http.MethodGet, path: "/api/v1/quota"}, &answer)
+	if err := errors.Join(err, way.close()); err != nil {
+		w.tb.Fatal(err)
+	}
+	return string(answer)
 }
 
 func TestManualEnrichmentEndToEnd(t *testing.T) {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich/httpapi"
+)
+
+// access is a command's way to the books: the API of the daemon that holds the
+// data directory, over its socket, or, when nobody holds it, the same API in
+// this process. So a command says and does the same either way.
+type access struct {
+	client *http.Client
+	// daemon is the process that answers; 0 when it is this one.
+	daemon int
+	app    *app // nil when a daemon answers
+}
+
+// access opens the way. It must be closed.
+func (c *cli) access(env *environment, need settings.Need, command string) (*access, error) {
+	s, err := c.load(env, settings.NeedData)
+	if err != nil {
+		return nil, err
+	}
+	a, err := openApp(s, newLog(env, s), command, nil)
+	var held *heldError
+	switch {
+	case errors.As(err, &held):
+		d, err := daemonOf(held)
+		if err != nil {
+			return nil, &exitError{exitUnreachable, err}
+		}
+		return &access{client: d.client, daemon: d.holder.PID}, nil
+	case err != nil:
+		return nil, err
+	}
+	if need == settings.NeedLookup && len(a.gateways) == 0 {
+		// Straight on the data directory we ask the provider ourselves.
+		_, err := c.load(env, need)
+		return nil, errors.Join(err, a.close())
+	}
+	nobody := func() map[string]error { return map[string]error{} }
+	return &access{client: &http.Client{Transport: inProcess{a.handler(true, nobody)}}, app: a}, nil
+}
+
+func (a *access) close() error {
+	if a.app != nil {
+		return a.app.close()
+	}
+	a.client.CloseIdleConnections()
+	return nil
+}
+
+// request is one call of the API. The body, when there is one, is sent as JSON.
+type request struct {
+	method, path string
+	header       http.Header
+	body         any
+}
+
+// do sends a request; the caller closes the answer's body. A problem comes
+// back as an error with the exit code that it has everywhere.
+func (a *access) do(ctx context.Context, r request) (*http.Response, error) {
+	var body io.Reader
+	if r.body != nil {
+		b, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, "http://enrichgate"+r.path, body)
+	if err != nil {
+		return nil, err
+	}
+	if r.header != nil {
+		req.Header = r.header.Clone()
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return nil, a.unanswered(ctx, err)
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		return resp, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, a.unanswered(ctx, err)
+	}
+	var p httpapi.Details
+	if err := json.Unmarshal(b, &p); err != nil || p.Title == "" {
+		return nil, fmt.Errorf("enrichgate answered HTTP %d", resp.StatusCode)
+	}
+	return nil, coded(p)
+}
+
+// unanswered says why there was no answer.
+func (a *access) unanswered(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return errors.New("no answer within --timeout")
+	case ctx.Err() != nil:
+		return &exitError{exitInterrupted, errors.New("interrupted")}
+	case a.daemon != 0:
+		return &exitError{exitUnreachable, fmt.Errorf("asking the running enrichgate (process %d): %w", a.daemon, err)}
+	}
+	return err
+}
+
+// call sends a request and decodes its answer.
+func (a *access) call(ctx context.Context, r request, answer any) error {
+	resp, err := a.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
+		return a.unanswered(ctx, fmt.Errorf("the answer cannot be read: %w", err))
+	}
+	return nil
+}
