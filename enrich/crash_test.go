@@ -29,10 +29,17 @@ import (
 )
 
 var (
-	kills = flag.Int("kills", 200, "how often the process is killed at a random instant")
-	cuts  = flag.Int("cuts", 40, "how often the power is cut at a random instant")
+	kills = flag.Int("kills", inCI(200, 40), "how often the process is killed at a random instant")
+	cuts  = flag.Int("cuts", inCI(60, 20), "how often the power is cut at a random instant")
 	seed  = flag.Uint64("crash-seed", uint64(time.Now().UnixNano()), "of the random instants")
 )
+
+func inCI(there, here int) int {
+	if os.Getenv("CI") == "true" {
+		return there
+	}
+	return here
+}
 
 const crashEnv = "ENRICH_CRASH_CHILD"
 

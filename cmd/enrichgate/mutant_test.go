@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A mutant is a mistake that somebody might make one day. Each must make the
+// test that it names fail; a test that lets it pass proves nothing.
+//
+//	go test -tags mutants -run TestMutants ./cmd/enrichgate
+type mutant struct {
+	name string
+	file string
+	// was becomes is; it stands in the file exactly once.
+	was, is string
+	// in is the package of the test that must fail.
+	in, test string
+}
+
+func mutants() []mutant {
+	return []mutant{
+		{"remove the fsync", "cache/boltfile/boltfile.go", "NoFreelistSync: true", "NoSync: true, NoFreelistSync: true", "./enrich", "TestPowerCuts"},
+		{"settle before store", "enrich/lookup.go", "		g.trace(StepAnswered)\n", "		_ = g.ledger.Settle(d.ID, outcomeOf(a.Answer), a.Status)\n		g.trace(StepAnswered)\n", "./enrich", "TestOrderOfTheSteps"},
+		{"call before reserve", "enrich/lookup.go", "	d, asked, err := g.reserve(ctx, r, l, key)\n", "	_ = g.fetch(ctx, l)\n	d, asked, err := g.reserve(ctx, r, l, key)\n", "./enrich", "TestRandomKills"},
+		{"refund on time-out", "enrich/lookup.go", "	default:\n		return quota.Uncertain\n", "	default:\n		return quota.Void\n", "./enrich", "TestWhatACallCosts"},
+		{"ack before publish", "enrich/opencti/session.go", "	err := c.consumeSafely(ctx, d.Body, how, p)\n", "	_ = d.Ack(false)\n	err := c.consumeSafely(ctx, d.Body, how, p)\n", "./cmd/enrichgate", "TestKillAtEveryStep/^settled$"},
+		{"skip the second look inside the flight", "cache/cache.go", "err != nil || state == Fresh && !e.StoredAt.Before(since) {\n			return landed", "err != nil || state == Fresh && e == nil {\n			return landed", "./cache", "TestLooksAgainInsideTheFlight"},
+		{"use an answer that is not on disk", "cache/cache.go", "	if err := c.disk.put(k, e); err != nil {\n		return err\n	}\n", "	go func() { _ = c.disk.put(k, e) }()\n", "./enrich", "TestPowerCuts"},
+		{"keep an error as an answer", "enrich/source.go", "return c == Found ||", "return c == ServerError || c == Found ||", "./enrich", "TestErrorsAreNotKept"},
+		{"let pending units not count", "quota/state.go", "taken := w.used + a.pending", "taken := w.used", "./quota", "TestModel"},
+		{"forget what a dead process had reserved", "quota/ledger.go", "l.settleStrays(Uncertain,", "l.settleStrays(Void,", "./quota", "TestModel"},
+		{"let the clock run backwards", "quota/clock.go", "	if w.After(c.last) {", "	if true {", "./quota", "TestModel"},
+		{"believe a damaged entry", "cache/boltfile/boltfile.go", "	if checksum(key, value) != binary.BigEndian.Uint32(record) {", "	if false {", "./cache", "TestDamageCostsOneEntry"},
+		{"keep the analyst behind the playbook's floor", "enrich/crowd.go", "	return *g.foremost(), ctx, cancel", "	return leader, ctx, cancel", "./enrich", "TestAnalystIsNotHeldUpByAPlaybooksFlight"},
+	}
+}
+
+// The list must keep up with the code: what it changes is there, once.
+func TestMutantsStillApply(t *testing.T) {
+	for _, m := range mutants() {
+		b, err := os.ReadFile(filepath.Join(root, m.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(b, []byte(m.was)); n != 1 {
+			t.Errorf("%s: what it changes stands %d times in %s", m.name, n, m.file)
+		}
+	}
+}
