@@ -270,6 +270,7 @@ func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Ke
 		g.log.Error("a call could not be settled in the ledger", "error", err, "endpoint", l.Endpoint)
 	}
 	g.trace(StepSettled)
+	g.reconcile("headers", a.Usage)
 	return a, err
 }
 

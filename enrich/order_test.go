@@ -63,7 +63,7 @@ func TestWhatACallCosts(t *testing.T) {
 				b.enrich(t, request(t, "192.0.2.1", quota.Manual))
 				u := b.books()
 				void := 0
-				if err := b.ledger.Entries(1, func(e quota.Entry) error {
+				if err := b.ledger.Entries(quota.Filter{}, func(e quota.Entry) error {
 					if e.Kind == "void" {
 						void++
 					}
