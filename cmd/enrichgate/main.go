@@ -70,6 +70,7 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Run the connector."`
 	Lookup  lookupCmd  `cmd:"" help:"Look a value up: an IP address, a domain or a file hash."`
 	Quota   quotaCmd   `cmd:"" help:"Show what was spent and what is left."`
+	Source  sourceCmd  `cmd:"" help:"Declared sources: list, show, test, lint, new."`
 	Demo    demoCmd    `cmd:"" help:"Show the whole thing at work: no key, no broker, no OpenCTI, no network."`
 	Conf    configCmd  `cmd:"" name:"config" help:"Check the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -125,6 +126,11 @@ func fail(w io.Writer, err error) int {
 	var problems *settings.Problems
 	if errors.As(err, &problems) {
 		fmt.Fprintln(w, strings.TrimRight(problems.Error(), "\n"))
+		return exitConfig
+	}
+	var declared lintProblems
+	if errors.As(err, &declared) {
+		fmt.Fprintln(w, declared.Error())
 		return exitConfig
 	}
 	var coded *exitError

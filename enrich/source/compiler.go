@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type Definition struct {
 	maxTTL  time.Duration
 	stale   time.Duration
 	tests   fixtures
+	own     bool
 }
 
 // lookup is a compiled lookup block.
@@ -66,6 +68,9 @@ func (c *compiler) compile() *Definition {
 	d.stale = c.duration(b.Cache.Stale, 7*24*time.Hour, "cache", "stale")
 	if _, err := baseURL(b.HTTP.BaseURL); err != nil {
 		c.fail([]string{"http", "base_url"}, "%v", err)
+	}
+	if u, err := url.Parse(b.HTTP.BaseURL); err == nil && strings.HasSuffix(u.Hostname(), "example.com") {
+		c.fail([]string{"http", "base_url"}, "this is still the address of the skeleton")
 	}
 	if _, err := stixconv.ParseTLP(b.TLP); err != nil {
 		c.fail([]string{"tlp"}, "%v", err)

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func (s *Source) Fetch(ctx context.Context, l enrich.Lookup) enrich.Answer {
 		return enrich.Answer{Err: s.failure(err.Error())}
 	}
 	reply := s.client.Do(ctx, req)
-	a := s.answered(ctx, own, in, reply)
+	a := s.answered(ctx, own, l, in, reply)
 	a.Status, a.Sent = reply.Status, reply.Sent
 	return a
 }
@@ -78,7 +79,7 @@ func (s *Source) request(ctx context.Context, r *request, value *program, in sco
 }
 
 // answered judges a call that ended, with or without an answer.
-func (s *Source) answered(ctx context.Context, l *lookup, in scope, reply wire.Reply) enrich.Answer {
+func (s *Source) answered(ctx context.Context, own *lookup, l enrich.Lookup, in scope, reply wire.Reply) enrich.Answer {
 	if reply.Status == 0 {
 		return enrich.Answer{Class: reply.Class, Err: s.failure(reply.Err.Error())}
 	}
@@ -87,14 +88,14 @@ func (s *Source) answered(ctx context.Context, l *lookup, in scope, reply wire.R
 	if reply.Err != nil {
 		x = newExchange(reply.Status, reply.Header, nil) // the status alone may say enough
 	}
-	class, why := s.d.classify(ctx, l, x, in)
+	class, why := s.d.classify(ctx, own, x, in)
 	if reply.Err != nil && (class.Keep() || class == enrich.ServerError) {
 		class, why = reply.Class, reply.Err
 	}
 	a := enrich.Answer{Class: class, Free: slices.Contains(s.d.free, class), Usage: s.d.usageIn(ctx, x, in)}
 	if class.Keep() {
 		a.Body, a.ContentType = reply.Body, reply.Header.Get("Content-Type")
-		a.TTL, a.NoStale = s.keepFor(ctx, l, class, x, in)
+		a.TTL, a.NoStale = s.keepFor(ctx, own, l, class, x, in)
 	}
 	if class == enrich.RateLimited || class == enrich.ServerError || class == enrich.QuotaExhausted {
 		a.RetryAfter = reply.RetryAfter(s.now())
@@ -123,9 +124,10 @@ func (s *Source) failure(text string) error {
 	return errors.New(wire.OneLine(s.redact.Replace(text), 240))
 }
 
-// keepFor is how long this very answer is good, if that is not what Plan said of
-// all: because the answer says so, or because of its class.
-func (s *Source) keepFor(ctx context.Context, l *lookup, class enrich.Class, x *exchange, in scope) (ttl time.Duration, noStale bool) {
+// keepFor is how long this very answer is good, if that is not what the lookup
+// says of all: because the answer says so, because of its class, or because the
+// definition's maximum is shorter than what somebody made of the lookup's times.
+func (s *Source) keepFor(ctx context.Context, own *lookup, l enrich.Lookup, class enrich.Class, x *exchange, in scope) (ttl time.Duration, noStale bool) {
 	if s.d.from != nil {
 		v, err := s.d.from.one(ctx, x.input, in)
 		seconds, ok := gojq.ToFloat64(v)
@@ -134,10 +136,21 @@ func (s *Source) keepFor(ctx context.Context, l *lookup, class enrich.Class, x *
 			return max(ttl, time.Second), s.d.maxTTL > 0
 		}
 	}
-	if class == enrich.Partial || class == enrich.InvalidInput {
-		return s.fresh(l, class), false
+	planned := l.TTL.Found
+	switch class {
+	case enrich.NotFound:
+		planned = l.TTL.NotFound
+	case enrich.InvalidInput:
+		planned = l.TTL.NotFound
+		ttl = s.fresh(own, class)
+	case enrich.Partial:
+		ttl = min(s.fresh(own, class), planned)
 	}
-	return 0, false
+	if s.d.maxTTL > 0 {
+		ttl = s.bounded(cmp.Or(ttl, planned))
+		noStale = ttl+l.TTL.Stale > s.d.maxTTL
+	}
+	return ttl, noStale
 }
 
 // Facts runs the mapping on the body of a found or partial answer.

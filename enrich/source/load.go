@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
@@ -23,28 +25,48 @@ const maxFile = 256 << 10
 func Load(fsys fs.FS) ([]*Definition, []Problem) { return load(fsys, true) }
 
 func load(fsys fs.FS, try bool) (all []*Definition, problems []Problem) {
-	entries, err := fs.ReadDir(fsys, ".")
+	names, err := Folders(fsys)
 	if err != nil {
 		return nil, []Problem{{File: ".", Reason: "the folder cannot be read: " + plainError(err)}}
 	}
-	known := map[string]string{}
-	for _, e := range entries {
-		if !e.IsDir() || e.Name()[0] == '.' || e.Name()[0] == '_' {
-			continue
-		}
-		d, bad := loadOne(fsys, e.Name(), try)
-		if len(bad) == 0 && known[d.Name()] != "" {
-			bad = []Problem{{File: path.Join(e.Name(), "source.yaml"), Reason: fmt.Sprintf("the source %s is declared by %s, too", d.Name(), known[d.Name()])}}
-		}
+	for _, name := range names {
+		d, bad := loadOne(fsys, name, try)
 		if len(bad) > 0 {
 			problems = append(problems, bad...)
 			continue
 		}
-		known[d.Name()] = e.Name()
 		all = append(all, d)
 	}
 	sortProblems(problems)
 	return all, problems
+}
+
+// Folders lists the folders that hold definitions: all but those whose names
+// begin with a dot or an underscore.
+func Folders(fsys fs.FS) (names []string, err error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	for _, e := range entries {
+		if e.IsDir() && e.Name()[0] != '.' && e.Name()[0] != '_' {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+// WithOwn loads the operator's own folder beside the sources that ship. A folder
+// of the same name replaces the shipped one, also when it is broken: an operator
+// who changed a source does not want the other one asked instead.
+func WithOwn(own fs.FS) ([]*Definition, []Problem) {
+	shipped, problems := Catalogue()
+	mine, bad := Load(own)
+	names, _ := Folders(own)
+	all := slices.DeleteFunc(shipped, func(d *Definition) bool { return slices.Contains(names, d.Name()) })
+	for _, d := range mine {
+		d.own = true
+	}
+	all = append(all, mine...)
+	slices.SortFunc(all, func(a, b *Definition) int { return strings.Compare(a.Name(), b.Name()) })
+	return all, append(problems, bad...)
 }
 
 // LoadOne reads the definition in one folder, and tries it.
@@ -57,6 +79,9 @@ func loadOne(fsys fs.FS, dir string, try bool) (*Definition, []Problem) {
 		return nil, problems
 	}
 	c := &compiler{document: doc, def: &def, library: newLibrary()}
+	if def.Source != dir {
+		c.fail([]string{"source"}, "a source's folder has its name: %s is in the folder %s", def.Source, dir)
+	}
 	d := c.compile()
 	if len(c.problems) > 0 {
 		sortProblems(c.problems)

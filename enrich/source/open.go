@@ -180,6 +180,12 @@ func (d *Definition) Name() string { return d.def.Source }
 // Title is what people call the source.
 func (d *Definition) Title() string { return d.def.Title }
 
+// About is one sentence on what it knows.
+func (d *Definition) About() string { return d.def.About }
+
+// Own says that the definition is the operator's and not one that ships.
+func (d *Definition) Own() bool { return d.own }
+
 // Text is the definition's file.
 func (d *Definition) Text() []byte { return slices.Clone(d.text) }
 

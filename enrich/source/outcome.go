@@ -83,7 +83,7 @@ func (d *Definition) outcome(x *fixture) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("%s: %w", x.Name, err)
 	}
 	own := d.find(l.Endpoint)
-	a := s.answered(context.Background(), own, s.scope(own, l.Value), wire.Reply{Status: x.Status, Header: x.header(), Body: x.body, Sent: true})
+	a := s.answered(context.Background(), own, l, s.scope(own, l.Value), wire.Reply{Status: x.Status, Header: x.header(), Body: x.body, Sent: true})
 	out := Outcome{Fixture: x.Name, Lookup: l, Status: x.Status}
 	if a.Class == enrich.Found || a.Class == enrich.Partial {
 		if out, err = d.bundle(s, x, l); err != nil {

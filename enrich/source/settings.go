@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,6 +25,14 @@ type Settings struct {
 	Stale   time.Duration
 	Secrets []Secret
 	Params  []Param
+	// Endpoints are its calls with the price of one attempt.
+	Endpoints []Endpoint
+}
+
+// Endpoint is one call.
+type Endpoint struct {
+	Name, Title string
+	Units       int64
 }
 
 // Secret is a setting that nobody may see.
@@ -63,6 +72,9 @@ func (d *Definition) Settings() Settings {
 	for _, name := range slices.Sorted(maps.Keys(b.Secrets)) {
 		secret := b.Secrets[name]
 		s.Secrets = append(s.Secrets, Secret{name, secret.Env, secret.Title, secret.Description, secret.Optional})
+	}
+	for _, l := range d.lookups {
+		s.Endpoints = append(s.Endpoints, Endpoint{l.block.ID, cmp.Or(l.block.Title, l.block.ID), l.units})
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Params)) {
 		s.Params = append(s.Params, b.param(name))

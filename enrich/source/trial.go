@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -20,6 +21,7 @@ type trial struct {
 	doc      *document // fixtures.yaml
 	def      *document // source.yaml
 	problems []Problem
+	blamed   map[string]*blame // by the rule's path
 }
 
 // trialTime dates what the trials make, so that they make the same every time.
@@ -77,6 +79,13 @@ func (t *trial) run() []Problem {
 	}
 	if len(t.problems) == 0 {
 		t.hostile()
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.blamed)) {
+		b := t.blamed[key]
+		if b.more > 0 {
+			b.text += fmt.Sprintf(", and %d more hostile answers", b.more)
+		}
+		t.problems = append(t.problems, t.def.problem(b.at, "%s", b.text))
 	}
 	return t.problems
 }
@@ -213,8 +222,30 @@ func (t *trial) hostile() {
 	}
 }
 
-// refuseHostile names the lookup's first rule that could have said so.
+// refuseHostile blames the first rule that could have said so. One complaint a
+// rule is enough: it gives the first answer and counts the others.
 func (t *trial) refuseHostile(l *lookup, status int, h hostileAnswer, class enrich.Class) {
+	at := t.ruleOf(l, status, class)
+	key := strings.Join(at, ".")
+	if p := t.blamed[key]; p != nil {
+		p.more++
+		return
+	}
+	if t.blamed == nil {
+		t.blamed = map[string]*blame{}
+	}
+	t.blamed[key] = &blame{at: at, text: fmt.Sprintf("%s under status %d would be kept as %s", h.name, status, class)}
+}
+
+// blame is a rule that would keep what no provider means.
+type blame struct {
+	at   []string
+	text string
+	more int
+}
+
+// ruleOf is the path of the first rule that gives the class under the status.
+func (t *trial) ruleOf(l *lookup, status int, class enrich.Class) []string {
 	for i, rules := range [][]ruleBlock{l.block.Classify, t.d.def.Classify} {
 		for j, r := range rules {
 			if r.Class != class.String() || len(r.Status) > 0 && !slices.Contains(r.Status, status) {
@@ -224,10 +255,10 @@ func (t *trial) refuseHostile(l *lookup, status int, h hostileAnswer, class enri
 			if i == 0 {
 				at = append([]string{"lookups", strconv.Itoa(slices.Index(t.d.lookups, l))}, at...)
 			}
-			t.problems = append(t.problems, t.def.problem(at, "%s under status %d would be kept as %s", h.name, status, class))
-			return
+			return at
 		}
 	}
+	return []string{"classify"}
 }
 
 // exampleOf is a fixture of the lookup, found ones first.
