@@ -12,6 +12,8 @@ import (
 	"github.com/enrichgate/enrichgate/cache"
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/httpapi"
+	"github.com/enrichgate/enrichgate/enrich/httpapi/clients"
 	"github.com/enrichgate/enrichgate/quota"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
@@ -28,11 +30,14 @@ type app struct {
 	cache    *cache.Cache
 	sources  []tunedSource
 	gateways map[string]*enrich.Gateway // by the name of the source
+	clients  *clients.Store
+	recent   *httpapi.Recent
+	repeats  *httpapi.Repeats // nil until something is served
 }
 
 // openApp takes the data directory and opens everything in it. trace may be nil.
 func openApp(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step)) (a *app, err error) {
-	a = &app{settings: s, log: log, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{}}
+	a = &app{settings: s, log: log, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{}, recent: httpapi.NewRecent()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -42,7 +47,10 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
 	}
-	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{Accounts: accounts(s)}); err != nil {
+	if a.clients, err = clients.Open(a.dir.file(fileClients), time.Now); err != nil {
+		return a, err
+	}
+	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{Accounts: accounts(s, a.clients)}); err != nil {
 		return a, fmt.Errorf("ledger: %w", err)
 	}
 	a.registry.MustRegister(quota.NewCollector(a.ledger))
@@ -72,9 +80,9 @@ func (a *app) openSource(k knownSource, s *settings.Source, trace func(enrich.St
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.spec.Name, err)
 	}
-	source := tunedSource{Source: opened, settings: s}
-	a.sources = append(a.sources, source)
 	policy, err := policyOf(s)
+	source := tunedSource{Source: opened, settings: s, policy: policy}
+	a.sources = append(a.sources, source) // to be closed, whatever follows
 	if err != nil {
 		return err
 	}
@@ -84,7 +92,7 @@ func (a *app) openSource(k knownSource, s *settings.Source, trace func(enrich.St
 	}
 	a.gateways[k.spec.Name] = enrich.New(enrich.Config{
 		Source: source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: a.log, Registerer: a.registry, Trace: trace,
-		Exhaustion: exhaustion, MaxWait: s.MaxWait,
+		Exhaustion: exhaustion, MaxWait: s.MaxWait, Observe: a.recent.Observe,
 	})
 	return nil
 }
@@ -110,6 +118,12 @@ func (a *app) close() error {
 	if a.ledger != nil {
 		errs = append(errs, a.ledger.Close())
 	}
+	if a.repeats != nil {
+		errs = append(errs, a.repeats.Close())
+	}
+	if a.clients != nil {
+		errs = append(errs, a.clients.Close())
+	}
 	if a.dir != nil {
 		errs = append(errs, a.dir.release())
 	}
@@ -118,7 +132,7 @@ func (a *app) close() error {
 
 // accounts is what the sources may spend. A command that was given no key still
 // wants to see the books: then every source has its account.
-func accounts(s settings.Settings) map[string]quota.Account {
+func accounts(s settings.Settings, who *clients.Store) map[string]quota.Account {
 	enabled := s.Enabled()
 	all := map[string]quota.Account{}
 	for name, source := range s.Sources {
@@ -129,9 +143,18 @@ func accounts(s settings.Settings) map[string]quota.Account {
 		for trigger, percent := range source.Reserve {
 			floors[trigger] = float64(percent) / 100
 		}
-		all[name] = quota.Account{Limits: source.Limits, Floors: floors}
+		all[name] = quota.Account{Limits: source.Limits, Floors: floors, Clients: who.Budgets(name)}
 	}
 	return all
+}
+
+// clientsChanged gives the ledger the clients' budgets as they are now.
+func (a *app) clientsChanged() {
+	for _, s := range a.sources {
+		if err := a.ledger.SetClients(s.Name(), a.clients.Budgets(s.Name())); err != nil {
+			a.log.Error("the ledger could not be told of the clients' budgets; they hold from the next start", "source", s.Name(), "error", err)
+		}
+	}
 }
 
 // policyOf is what may be asked of a source, whoever asks.

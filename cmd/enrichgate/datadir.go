@@ -18,6 +18,8 @@ const (
 	fileLedger  = "ledger.db"
 	fileCache   = "cache.db"
 	fileJournal = "journal.db"
+	fileClients = "clients.json"
+	fileRepeats = "repeats.db"
 	fileSocket  = "enrichgate.sock"
 )
 

@@ -52,6 +52,9 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 	if err := os.Chmod(path, 0o600); err != nil {
 		return f, errors.Join(fmt.Errorf("local socket: %w", err), local.Close())
 	}
+	if a.repeats, err = httpapi.OpenRepeats(a.dir.file(fileRepeats), time.Now); err != nil {
+		return f, errors.Join(err, local.Close())
+	}
 	f.serve(local, a.handler(true, healthy))
 	if address != "" {
 		ln, err := net.Listen("tcp", address)
@@ -112,10 +115,32 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 		checks["ledger"] = a.ledger.Healthy()
 		health(w, checks)
 	})
-	mux.Handle("/api/v1/", httpapi.New(httpapi.Config{
-		Gateways: a.gateways, Usage: a.ledger.Usage, Token: a.settings.HTTPToken.Reveal(), Local: local, Log: a.log,
-	}))
-	return http.MaxBytesHandler(mux, 1<<20)
+	api := httpapi.New(httpapi.Config{
+		Sources: a.apiSources(), Ledger: a.ledger, Cache: a.cache, Clients: a.clients, ClientsChanged: a.clientsChanged, Recent: a.recent, Repeats: a.repeats,
+		AdminToken: a.settings.HTTPToken.Reveal(), Local: local, Log: a.log,
+	})
+	mux.Handle("/api/v1/", api)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		if api.Proxies(r) {
+			api.ServeHTTP(w, r) // past the mux, which would answer "//" with a redirect
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// apiSources are the sources as the API sees them.
+func (a *app) apiSources() []httpapi.Source {
+	var all []httpapi.Source
+	for _, s := range a.sources {
+		one := httpapi.Source{Name: s.Name(), Gateway: a.gateways[s.Name()], Policy: s.policy}
+		if p, ok := s.Source.(httpapi.Proxied); ok {
+			one.Proxy = tunedProxy{Proxied: p, source: s}
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // health answers 200 when nothing is wrong, else 503 with what is.

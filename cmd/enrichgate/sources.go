@@ -1,10 +1,12 @@
 package main
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/httpapi"
 	"github.com/enrichgate/enrichgate/enrich/source/proofpoint"
 	"github.com/enrichgate/enrichgate/enrich/source/wire"
 )
@@ -58,6 +60,7 @@ func openProofpoint(s *settings.Source) (enrich.Source, error) {
 type tunedSource struct {
 	enrich.Source
 	settings *settings.Source
+	policy   enrich.Policy
 }
 
 // Plan leaves out the calls that are switched off, and prices the others.
@@ -68,19 +71,43 @@ func (t tunedSource) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
 	}
 	tuned := make([]enrich.Lookup, 0, len(plan))
 	for _, l := range plan {
-		if set := t.settings.Endpoints[l.Endpoint]; set != nil {
-			if set.Off {
-				continue
-			}
-			l.Units = int64(set.Units)
-			l.TTL = tunedTTL(l.TTL, t.settings, set.TTL)
+		if l, on := t.tune(l); on {
+			tuned = append(tuned, l)
 		}
-		tuned = append(tuned, l)
 	}
 	if len(tuned) == 0 {
 		return nil, &enrich.InputError{Reason: "not looked up: every call for such an entity is switched off (ENDPOINTS of " + t.Name() + ")"}
 	}
 	return tuned, nil
+}
+
+// tune prices one call; it may be switched off.
+func (t tunedSource) tune(l enrich.Lookup) (tuned enrich.Lookup, on bool) {
+	if set := t.settings.Endpoints[l.Endpoint]; set != nil {
+		l.Units = int64(set.Units)
+		l.TTL = tunedTTL(l.TTL, t.settings, set.TTL)
+		return l, !set.Off
+	}
+	return l, true
+}
+
+// tunedProxy mirrors the source's API at the operator's prices.
+type tunedProxy struct {
+	httpapi.Proxied
+	source tunedSource
+}
+
+// Match offers what an enrichment may ask, and nothing else.
+func (t tunedProxy) Match(r *http.Request) (enrich.Lookup, error) {
+	l, err := t.Proxied.Match(r)
+	if err != nil {
+		return l, err
+	}
+	l, on := t.source.tune(l)
+	if !on {
+		return l, enrich.ErrNotOffered
+	}
+	return l, nil
 }
 
 // tunedTTL overrides what suits the endpoint. A shorter time for what was found

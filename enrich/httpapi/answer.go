@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -24,7 +26,7 @@ type LookupAnswer struct {
 	// Known says that the provider has a record.
 	Known   bool            `json:"known"`
 	Lookups []LookupPart    `json:"lookups"`
-	Bundle  json.RawMessage `json:"bundle"`
+	Bundle  json.RawMessage `json:"bundle,omitempty"`
 }
 
 // LookupPart is one lookup of a LookupAnswer.
@@ -46,13 +48,8 @@ type LookupPart struct {
 // NewLookupAnswer puts a result in words.
 func NewLookupAnswer(e enrich.Entity, res enrich.Result, now time.Time) LookupAnswer {
 	a := LookupAnswer{
-		Value: e.Value, Type: e.Type, Source: res.Source, Summary: res.Summary, Units: res.Units(),
+		Value: shownValue(e), Type: e.Type, Source: res.Source, Summary: res.Summary, Units: res.Units(),
 		Cached: len(res.Parts) > 0, Complete: len(res.Failed()) == 0, Lookups: []LookupPart{},
-	}
-	if a.Value == "" {
-		for _, h := range e.Hashes {
-			a.Value = h
-		}
 	}
 	for _, p := range res.Parts {
 		part := LookupPart{Endpoint: p.Lookup.Endpoint, Class: p.Class.String(), Units: p.Units, Stale: p.Stale}
@@ -86,4 +83,15 @@ func (a LookupAnswer) answered() bool {
 		}
 	}
 	return false
+}
+
+// shownValue names an entity: its value, or the hash that it was asked by.
+func shownValue(e enrich.Entity) string {
+	if e.Value != "" {
+		return e.Value
+	}
+	for _, kind := range slices.Sorted(maps.Keys(e.Hashes)) {
+		return e.Hashes[kind]
+	}
+	return ""
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/enrichgate/enrichgate/quota"
 )
 
 // Why a token or a name is no good.
@@ -62,6 +64,20 @@ func (s *Store) List() []Client {
 		list = append(list, r.clone())
 	}
 	return list
+}
+
+// Budgets are the clients' limits at a source, by name, as the ledger wants
+// them. Who has none is not among them.
+func (s *Store) Budgets(source string) map[string][]quota.Limit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string][]quota.Limit{}
+	for _, r := range s.records {
+		if limits := r.Limits(source); len(limits) > 0 {
+			all[r.Name] = limits
+		}
+	}
+	return all
 }
 
 // Authenticate finds the client that a token belongs to. Its errors are

@@ -1,0 +1,188 @@
+package httpapi
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/enrichgate/enrichgate/cache"
+	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/httpapi/clients"
+	"github.com/enrichgate/enrichgate/quota"
+)
+
+// Config of an API. Sources, Ledger, Cache and Log are required.
+type Config struct {
+	Sources []Source
+	Ledger  *quota.Ledger
+	Cache   *cache.Cache
+	// Clients that may spend; nil means that there are none and that none can
+	// be made.
+	Clients *clients.Store
+	// ClientsChanged, if set, is called after a client was added, changed or
+	// revoked, so that the ledger learns of its budgets.
+	ClientsChanged func()
+	// AdminToken may do everything, ReadToken everything that spends and changes
+	// nothing. Without either, whoever reaches the listener may read.
+	AdminToken, ReadToken string
+	// Local marks the data directory's own socket: no token is needed, and a
+	// lookup counts as manual work.
+	Local bool
+	// Recent are the enrichments of the last while; nil means that nothing is
+	// told of them.
+	Recent *Recent
+	// Repeats remembers answers by their Idempotency-Key; nil means that the
+	// header is refused.
+	Repeats *Repeats
+	Log     *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Source is one source as the API sees it.
+type Source struct {
+	Name    string
+	Gateway *enrich.Gateway
+	// Policy is the gateway's own: it is applied where a lookup is not an entity's.
+	Policy enrich.Policy
+	// Proxy is how the source's API is called through the gateway; nil means
+	// that it is not.
+	Proxy Proxied
+}
+
+// API is the handler of /api/v1 and /proxy.
+type API struct {
+	cfg   Config
+	doors *doors
+	mux   *http.ServeMux
+}
+
+// New builds an API.
+func New(c Config) *API {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.ClientsChanged == nil {
+		c.ClientsChanged = func() {}
+	}
+	slices.SortFunc(c.Sources, func(a, b Source) int { return cmp.Compare(a.Name, b.Name) })
+	a := &API{cfg: c, doors: newDoors(c), mux: http.NewServeMux()}
+	for _, r := range a.routes() {
+		a.mux.HandleFunc(r.method+" "+r.path, a.guarded(r))
+	}
+	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
+		Problem(w, Details{Status: http.StatusNotFound, Type: typeNotFound, Title: "there is no such path; see /api/v1/openapi.json"})
+	})
+	return a
+}
+
+// route is one operation: who may call it and what it does.
+type route struct {
+	method, path string
+	// roles that may call it; 0 means that nobody is asked for a token.
+	roles role
+	do    func(http.ResponseWriter, *http.Request, caller)
+}
+
+// routes are all operations of /api/v1. Each is described in openapi.json.
+func (a *API) routes() []route {
+	return []route{
+		{"GET", "/api/v1/openapi.json", 0, a.openapi},
+		{"GET", "/api/v1/lookup", anybody, a.lookup},
+		{"POST", "/api/v1/lookups", anybody, a.lookups},
+		{"POST", "/api/v1/estimate", anybody, a.estimate},
+		{"GET", "/api/v1/quota", anybody, a.quota},
+		{"GET", "/api/v1/quota/{source}", anybody, a.quotaOf},
+		{"GET", "/api/v1/ledger", reader | admin, a.ledger},
+		{"GET", "/api/v1/cache", reader | admin, a.cacheStats},
+		{"GET", "/api/v1/cache/{source}/{type}/{value}", reader | admin, a.cacheGet},
+		{"DELETE", "/api/v1/cache/{source}/{type}/{value}", admin, a.cacheDelete},
+		{"GET", "/api/v1/sources", anybody, a.sources},
+		{"POST", "/api/v1/sources/{source}/pause", admin, a.pause},
+		{"POST", "/api/v1/sources/{source}/resume", admin, a.resume},
+		{"PATCH", "/api/v1/sources/{source}/limits", admin, a.limits},
+		{"GET", "/api/v1/clients", reader | admin, a.clientList},
+		{"POST", "/api/v1/clients", admin, a.clientAdd},
+		{"DELETE", "/api/v1/clients/{client}", admin, a.clientRevoke},
+		{"PUT", "/api/v1/clients/{client}/budgets/{source}", admin, a.clientBudget},
+		{"GET", "/api/v1/enrichments", reader | admin, a.enrichments},
+		{"GET", "/api/v1/events", reader | admin, a.events},
+	}
+}
+
+// Proxies says that a request is one to a mirror of a source's API. Such a one
+// must not pass an http.ServeMux, which answers "//" with a redirect that a tool
+// need not follow with its token.
+func (a *API) Proxies(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, proxyPrefix) }
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = patientWriter{w}
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	if a.Proxies(r) {
+		a.proxy(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// guarded asks who calls before it lets an operation run.
+func (a *API) guarded(op route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if op.roles == 0 {
+			op.do(w, r, caller{})
+			return
+		}
+		who, refused := a.doors.judge(r, bearer(r))
+		if refused != nil {
+			a.deny(w, refused)
+			return
+		}
+		if who.role&op.roles == 0 {
+			Problem(w, Details{Status: http.StatusForbidden, Type: typeForbidden, Title: "this token may not do that"})
+			return
+		}
+		op.do(w, r, who)
+	}
+}
+
+func (a *API) deny(w http.ResponseWriter, d *Details) {
+	if d.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="enrichgate"`)
+	}
+	Problem(w, *d)
+}
+
+// source finds a source that the caller may ask about an entity. An empty name
+// means the only one that looks such an entity up.
+func (a *API) source(who caller, name string, e enrich.Entity) (Source, error) {
+	gateways := map[string]*enrich.Gateway{}
+	for _, s := range a.cfg.Sources {
+		if who.may(s.Name) {
+			gateways[s.Name] = s.Gateway
+		}
+	}
+	if len(gateways) == 0 {
+		return Source{}, &enrich.InputError{Reason: "there is no source that this token may ask"}
+	}
+	chosen, err := enrich.Choose(gateways, name, e)
+	if err != nil {
+		return Source{}, err
+	}
+	i := slices.IndexFunc(a.cfg.Sources, func(s Source) bool { return s.Gateway == chosen })
+	return a.cfg.Sources[i], nil
+}
+
+// windows are a source's limits now.
+func (a *API) windows(source string) []quota.WindowUsage {
+	for _, u := range a.cfg.Ledger.Usage() {
+		if u.Source == source {
+			return u.Windows
+		}
+	}
+	return nil
+}

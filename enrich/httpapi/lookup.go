@@ -1,0 +1,143 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/enrichgate/enrichgate/enrich"
+)
+
+// question is one value that somebody asks about.
+type question struct {
+	Value string `json:"value"`
+	// Type as OpenCTI or STIX names it; empty means what the value looks like.
+	Type string `json:"type,omitempty"`
+	// TLP is its marking, such as "TLP:GREEN"; empty means unmarked.
+	TLP string `json:"tlp,omitempty"`
+}
+
+// entity is what the gateway is asked about.
+func (q question) entity() (enrich.Entity, error) {
+	e, err := enrich.NewEntity(q.Type, q.Value)
+	if err == nil && q.TLP != "" {
+		e.TLP = []string{q.TLP}
+	}
+	return e, err
+}
+
+// asking is how a caller wants to be answered.
+type asking struct {
+	api     *API
+	who     caller
+	source  string // empty: the one that looks such a value up
+	request enrich.Request
+}
+
+// asking reads what all operations that look something up have in common.
+func (a *API) asking(w http.ResponseWriter, r *http.Request, who caller, source string) (asking, *Details) {
+	directives, err := cacheDirectives(r.Header)
+	if err != nil {
+		d := problemOf(err)
+		return asking{}, &d
+	}
+	if who.role == reader && !directives.OnlyIfCached {
+		return asking{}, &Details{Status: http.StatusForbidden, Type: typeForbidden,
+			Title: "this would spend quota and needs an admin's or a client's token; Cache-Control: only-if-cached asks for what is kept"}
+	}
+	return asking{api: a, who: who, source: source, request: enrich.Request{
+		Trigger: who.trigger, Client: who.name, Patience: patience(w, r), Cache: directives,
+	}}, nil
+}
+
+// pick makes an entity of a question, and says which source is asked. Its error
+// says why none is.
+func (s asking) pick(q question) (enrich.Entity, Source, error) {
+	e, err := q.entity()
+	if err != nil {
+		return e, Source{}, err
+	}
+	src, err := s.api.source(s.who, s.source, e)
+	if err == nil {
+		err = s.who.checkTLP(e, src.Policy)
+	}
+	return e, src, err
+}
+
+// ask looks an entity up.
+func (s asking) ask(ctx context.Context, src Source, e enrich.Entity) (enrich.Result, error) {
+	req := s.request
+	req.Entity = e
+	return src.Gateway.Enrich(ctx, req)
+}
+
+// lookup: ?value=198.51.100.7[&type=ipv4-addr][&source=…][&tlp=TLP:GREEN].
+// Accept decides between the answer in short and the STIX bundle alone.
+func (a *API) lookup(w http.ResponseWriter, r *http.Request, who caller) {
+	q := r.URL.Query()
+	s, refused := a.asking(w, r, who, q.Get("source"))
+	if refused != nil {
+		Problem(w, *refused)
+		return
+	}
+	entity, src, err := s.pick(question{Value: q.Get("value"), Type: q.Get("type"), TLP: q.Get("tlp")})
+	var res enrich.Result
+	if err == nil {
+		res, err = s.ask(r.Context(), src, entity)
+	}
+	if r.Context().Err() != nil {
+		return // nobody is left to answer
+	}
+	if err != nil {
+		Problem(w, problemOf(err))
+		return
+	}
+	now := a.cfg.Now()
+	answer := NewLookupAnswer(entity, res, now)
+	h := w.Header()
+	provenance(h, res.Parts, now)
+	rateLimits(h, a.windows(src.Name), now)
+	h.Set("Vary", "Accept")
+	switch {
+	case !answer.answered():
+		Problem(w, unanswered(src.Name, res, s.request.Cache, now))
+	case accepts(r, "application/stix+json"):
+		a.writeBundle(w, res)
+	default:
+		write(w, http.StatusOK, "application/json", answer)
+	}
+}
+
+func (a *API) writeBundle(w http.ResponseWriter, res enrich.Result) {
+	body, err := res.Bundle.Encode()
+	if err != nil {
+		a.cfg.Log.Error("a bundle could not be encoded", "error", err)
+		Problem(w, Details{Status: http.StatusInternalServerError, Type: typeInternal, Title: "the bundle could not be encoded"})
+		return
+	}
+	w.Header().Set("Content-Type", "application/stix+json;version=2.1")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// unanswered says why not one part of a lookup has an answer.
+func unanswered(source string, res enrich.Result, d enrich.Directives, now time.Time) Details {
+	if d.OnlyIfCached {
+		return notCached(source)
+	}
+	failed := res.Failed()
+	for _, p := range failed {
+		if _, refused := enrich.IsRefused(p.Err); refused {
+			return failure(source, p, now)
+		}
+	}
+	if len(failed) == 0 {
+		return Details{Status: http.StatusBadGateway, Type: typeProvider, Title: "there was nothing to ask", Source: source}
+	}
+	return failure(source, failed[0], now)
+}
+
+// notCached is RFC 9111's answer to only-if-cached.
+func notCached(source string) Details {
+	return Details{Status: http.StatusGatewayTimeout, Type: typeNotCached, Title: "no answer is kept, and none was to be asked for", Source: source}
+}

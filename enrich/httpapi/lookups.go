@@ -1,0 +1,210 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/enrichgate/enrichgate/enrich"
+)
+
+// atOnce is how many values of one request are looked up at the same time.
+const atOnce = 16
+
+// batchItem is the answer to one value of a batch: Answer, or Problem.
+type batchItem struct {
+	// Index is the value's place in the request, from 0.
+	Index int    `json:"index"`
+	Value string `json:"value"`
+	// Status is what GET /api/v1/lookup would have answered with.
+	Status  int           `json:"status"`
+	Answer  *LookupAnswer `json:"answer,omitempty"`
+	Problem *Details      `json:"problem,omitempty"`
+}
+
+// batchTotal is what a whole batch came to.
+type batchTotal struct {
+	// Done is true, so that a stream that was cut off is told from one that ended.
+	Done       bool  `json:"done"`
+	Values     int   `json:"values"`
+	Failed     int   `json:"failed"`
+	Units      int64 `json:"units"`
+	UnitsSaved int64 `json:"units_saved"`
+}
+
+// batchAnswer is the body of POST /api/v1/lookups in JSON.
+type batchAnswer struct {
+	batchTotal
+	Answers []*batchItem `json:"answers"`
+}
+
+// lookups answers a list, as one JSON document in the list's order or, for
+// "Accept: application/x-ndjson", line by line as the answers come.
+func (a *API) lookups(w http.ResponseWriter, r *http.Request, who caller) {
+	body, err := readBody(w, r)
+	if err != nil {
+		Problem(w, problemOf(err))
+		return
+	}
+	b, err := readBatch(r, body)
+	if err != nil {
+		Problem(w, problemOf(err))
+		return
+	}
+	s, refused := a.asking(w, r, who, b.Source)
+	if refused != nil {
+		Problem(w, *refused)
+		return
+	}
+	a.once(w, r, who, body, func(w http.ResponseWriter, ctx context.Context, since time.Time) {
+		if !since.IsZero() {
+			s.request.Cache.NoCache, s.request.Cache.MaxAge = false, max(time.Second, a.cfg.Now().Sub(since))
+		}
+		h := w.Header()
+		rateLimits(h, a.windows(b.Source), a.cfg.Now())
+		h.Set("Vary", "Accept")
+		if accepts(r, "application/x-ndjson") {
+			a.stream(ctx, w, s, b)
+			return
+		}
+		answer := batchAnswer{Answers: make([]*batchItem, len(b.Values))}
+		answer.batchTotal = a.runBatch(ctx, s, b, func(i *batchItem) { answer.Answers[i.Index] = i })
+		if ctx.Err() != nil {
+			return // nobody is left to answer
+		}
+		h.Set("X-Enrichgate-Units", formatUnits(answer.Units))
+		write(w, http.StatusOK, "application/json", answer)
+	})
+}
+
+// stream writes each answer as it comes, and what they came to at the end.
+func (a *API) stream(ctx context.Context, w http.ResponseWriter, s asking, b batch) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	flush := http.NewResponseController(w)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	total := a.runBatch(ctx, s, b, func(i *batchItem) {
+		_ = enc.Encode(i) // the client may be gone
+		_ = flush.Flush()
+	})
+	if ctx.Err() == nil {
+		_ = enc.Encode(total)
+	}
+}
+
+// runBatch looks every value up. It calls emit once for each, one at a time.
+func (a *API) runBatch(ctx context.Context, s asking, b batch, emit func(*batchItem)) batchTotal {
+	total := batchTotal{Done: true, Values: len(b.Values)}
+	money := &purse{max: b.MaxUnits}
+	next := make(chan int)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range min(atOnce, len(b.Values)) {
+		all.Go(func() {
+			for i := range next {
+				item := a.one(ctx, s, money, b.Values[i], b.Bundles == nil || *b.Bundles)
+				item.Index = i
+				mu.Lock()
+				if item.Answer != nil {
+					total.Units += item.Answer.Units
+					total.UnitsSaved += item.Answer.UnitsSaved
+				} else {
+					total.Failed++
+					total.Units += item.spent
+				}
+				emit(&item.batchItem)
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range b.Values {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	all.Wait()
+	return total
+}
+
+// spentItem is an item with the units that even a failure may have cost.
+type spentItem struct {
+	batchItem
+	spent int64
+}
+
+// one looks one value up, as far as the purse allows.
+func (a *API) one(ctx context.Context, s asking, money *purse, q question, bundle bool) spentItem {
+	item := spentItem{batchItem: batchItem{Value: q.Value, Status: http.StatusOK}}
+	fail := func(d Details) spentItem {
+		d.Type = urn(d.Type)
+		item.Status, item.Problem = d.Status, &d
+		return item
+	}
+	entity, src, err := s.pick(q)
+	if err != nil {
+		return fail(problemOf(err))
+	}
+	held, broke := money.hold(func() (enrich.Estimate, error) { return src.Gateway.Estimate(entity, s.request.Cache) })
+	s.request.Cache.OnlyIfCached = s.request.Cache.OnlyIfCached || broke
+	res, err := s.ask(ctx, src, entity)
+	item.spent = res.Units()
+	money.pay(held, item.spent)
+	if err != nil {
+		return fail(problemOf(err))
+	}
+	now := a.cfg.Now()
+	answer := NewLookupAnswer(entity, res, now)
+	switch {
+	case answer.answered():
+	case broke:
+		return fail(Details{Status: http.StatusTooManyRequests, Type: typeMaxUnits, Source: src.Name,
+			Title: "not looked up: it might cost more than is left of the request's max_units"})
+	default:
+		return fail(unanswered(src.Name, res, s.request.Cache, now))
+	}
+	if !bundle {
+		answer.Bundle = nil
+	}
+	item.Answer = &answer
+	return item
+}
+
+// purse holds a request to its max_units.
+type purse struct {
+	max int64
+
+	mu         sync.Mutex
+	held, paid int64
+}
+
+// hold sets the price of one value aside, or says that there is not enough.
+func (p *purse) hold(price func() (enrich.Estimate, error)) (units int64, broke bool) {
+	if p.max == 0 {
+		return 0, false
+	}
+	est, err := price()
+	if err != nil {
+		return 0, false // it will not be looked up, and cost nothing
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paid+p.held+est.Units > p.max {
+		return 0, est.Units > 0
+	}
+	p.held += est.Units
+	return est.Units, false
+}
+
+// pay books what a value did cost.
+func (p *purse) pay(held, paid int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held -= held
+	p.paid += paid
+}
