@@ -253,3 +253,19 @@ func TestObserve(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+// A paused source is reported as a failure; a trigger without a budget is not.
+func TestPausedIsNotDenied(t *testing.T) {
+	b := newBench(t, "10/day", nil)
+	if err := b.ledger.Pause(fakeName, b.now().Add(time.Hour), quota.Order{By: "operator", Reason: "maintenance"}); err != nil {
+		t.Fatal(err)
+	}
+	b.enrich(t, request(t, "192.0.2.1", quota.Manual))
+	if err := b.ledger.Resume(fakeName, quota.Order{By: "operator", Reason: "done"}); err != nil {
+		t.Fatal(err)
+	}
+	b.enrich(t, request(t, "192.0.2.1", quota.Auto))
+	if paused, barred := b.seen[0], b.seen[1]; paused.Fate != Failed || barred.Fate != Denied {
+		t.Errorf("%s (%s), %s (%s)", paused.Fate, paused.Text, barred.Fate, barred.Text)
+	}
+}

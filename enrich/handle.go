@@ -148,8 +148,9 @@ func fateOf(r Result, err error) Fate {
 	}
 }
 
-// isBarred says that the trigger may not spend at all: policy, not failure.
+// isBarred says that the trigger may not spend at all: policy, not failure. A
+// source that is paused is out of order for now, which its analysts must see.
 func isBarred(err error) bool {
-	var refused *refusedError
-	return errors.As(err, &refused) && refused.Decision.Limit.Units == 0
+	d, refused := IsRefused(err)
+	return refused && d.Limit.Units == 0 && !d.Paused
 }

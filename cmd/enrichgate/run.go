@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/logging"
@@ -61,6 +62,11 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace fun
 	for _, source := range s.Enabled() {
 		log.Info("source", "source", source.Spec.Name, "quota", source.QuotaText(), "max_tlp", source.MaxTLP)
 	}
+	var watching sync.WaitGroup
+	for _, g := range a.gateways {
+		watching.Go(func() { g.WatchUsage(ctx) })
+	}
+	defer watching.Wait()
 	err = connectors.run(ctx, log)
 	log.Info("enrichgate stops")
 	return err

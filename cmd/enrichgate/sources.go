@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -124,6 +125,14 @@ func tunedTTL(ttl enrich.TTL, s *settings.Source, endpoint time.Duration) enrich
 	}
 	ttl.Stale = s.CacheStale
 	return ttl
+}
+
+// Usage implements enrich.UsageReporter for the sources whose provider can be asked.
+func (t tunedSource) Usage(ctx context.Context) ([]enrich.Usage, error) {
+	if r, ok := t.Source.(enrich.UsageReporter); ok {
+		return r.Usage(ctx)
+	}
+	return nil, nil
 }
 
 // Close lets go of the source's idle connections.
