@@ -72,7 +72,9 @@ type farEnd struct {
 	processed map[int]int
 	used      map[string]bool // values whose answer the platform was given
 	acked     map[int]bool
-	rng       *rand.Rand
+	// dark is set while a process lives on after its power went: a real one would not.
+	dark bool
+	rng  *rand.Rand
 }
 
 func newFarEnd(t *testing.T, seed uint64) *farEnd {
@@ -85,25 +87,36 @@ func newFarEnd(t *testing.T, seed uint64) *farEnd {
 	mux.HandleFunc("POST /deliver", func(_ http.ResponseWriter, r *http.Request) {
 		var d deliveryNote
 		if json.NewDecoder(r.Body).Decode(&d) == nil {
-			f.mu.Lock()
-			f.delivered[d.Job]++
-			f.mu.Unlock()
+			f.note(func() { f.delivered[d.Job]++ })
 		}
 	})
 	mux.HandleFunc("POST /processed", func(_ http.ResponseWriter, r *http.Request) {
 		var d deliveryNote
 		if json.NewDecoder(r.Body).Decode(&d) == nil {
-			f.mu.Lock()
-			f.processed[d.Job]++
-			if !d.Failed {
-				f.used[d.Value] = true
-			}
-			f.mu.Unlock()
+			f.note(func() {
+				f.processed[d.Job]++
+				f.used[d.Value] = f.used[d.Value] || !d.Failed
+			})
 		}
 	})
 	f.Server = httptest.NewServer(mux)
 	t.Cleanup(f.Close)
 	return f
+}
+
+// note books what the process says, as long as it has power.
+func (f *farEnd) note(book func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.dark {
+		book()
+	}
+}
+
+func (f *farEnd) setDark(dark bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dark = dark
 }
 
 // provide bills a call as it arrives, and answers a little later.
@@ -273,7 +286,7 @@ func (f *farEnd) life(t *testing.T, dir string, left []job, wait time.Duration, 
 	for said.Scan() {
 		var id int
 		if json.Unmarshal(said.Bytes(), &id) == nil {
-			f.acked[id] = true
+			f.note(func() { f.acked[id] = true })
 		}
 	}
 	_ = cmd.Wait() // killed
@@ -363,8 +376,8 @@ func (f *farEnd) balance(t *testing.T, dir string) {
 			t.Errorf("%s is paid for and not kept", value)
 		}
 	}
-	for value := range f.used {
-		if !kept(value) {
+	for value, answered := range f.used {
+		if answered && !kept(value) {
 			t.Errorf("the platform was given the answer for %s, which is not kept", value)
 		}
 	}
@@ -391,9 +404,13 @@ func TestPowerCuts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(*seed, 3))
 	disk := powercut.New(t)
 	f := newFarEnd(t, *seed)
-	cut := func() { disk.Cut(rng.Uint64(), []float64{0, 0.3, 0.7, 1}[rng.IntN(4)]) }
+	cut := func() {
+		f.setDark(true)
+		disk.Cut(rng.Uint64(), []float64{0, 0.3, 0.7, 1}[rng.IntN(4)])
+	}
 	f.crash(t, *cuts, rng, func() string { return filepath.Dir(disk.Path("x")) }, cut, func(string) {
 		disk.Restore()
+		f.setDark(false)
 		f.balance(t, filepath.Dir(disk.Path("x")))
 	})
 }
