@@ -23,6 +23,13 @@ type access struct {
 	app    *app // nil when a daemon answers
 }
 
+// What a command needs of the settings: the books, or the keys too, in case it
+// has to ask the provider itself.
+const (
+	needBooks = settings.NeedData
+	needKeys  = settings.NeedLookup
+)
+
 // access opens the way. It must be closed.
 func (c *cli) access(env *environment, need settings.Need, command string) (*access, error) {
 	s, err := c.load(env, settings.NeedData)
@@ -41,7 +48,7 @@ func (c *cli) access(env *environment, need settings.Need, command string) (*acc
 	case err != nil:
 		return nil, err
 	}
-	if need == settings.NeedLookup && len(a.gateways) == 0 {
+	if need == needKeys && len(a.gateways) == 0 {
 		// Straight on the data directory we ask the provider ourselves.
 		_, err := c.load(env, need)
 		return nil, errors.Join(err, a.close())

@@ -70,7 +70,8 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Run the connector."`
 	Lookup  lookupCmd  `cmd:"" help:"Look a value up: an IP address, a domain or a file hash."`
 	Quota   quotaCmd   `cmd:"" help:"Show what was spent and what is left."`
-	Source  sourceCmd  `cmd:"" help:"Declared sources: list, show, test, lint, new."`
+	Ledger  ledgerCmd  `cmd:"" help:"Read the audit log of everything that was spent."`
+	Source  sourceCmd  `cmd:"" help:"Sources: list, show, test, lint, new; pause and resume."`
 	Demo    demoCmd    `cmd:"" help:"Show the whole thing at work: no key, no broker, no OpenCTI, no network."`
 	Conf    configCmd  `cmd:"" name:"config" help:"Check the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`

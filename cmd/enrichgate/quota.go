@@ -12,11 +12,15 @@ import (
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/output"
-	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 )
 
 type quotaCmd struct {
 	Show quotaShowCmd `cmd:"" default:"withargs" help:"Show what was spent, what is left, and until when it lasts."`
+
+	SetUsed  quotaSetUsedCmd  `cmd:"" help:"Say how much of a window is used, by the provider's own count."`
+	SetLimit quotaSetLimitCmd `cmd:"" help:"Change a limit until its next reset."`
+	SetFloor quotaSetFloorCmd `cmd:"" help:"Change what a trigger leaves to others, until the next reset."`
+	Resolve  quotaResolveCmd  `cmd:"" help:"Say what became of units that are uncertain."`
 }
 
 type quotaShowCmd struct {
@@ -84,7 +88,7 @@ func (q quotaShowCmd) Run(env *environment, c *cli) (err error) {
 	// Each look opens the books anew: they are not to be held from a daemon that
 	// wants to start.
 	show := func() (err error) {
-		way, err := c.access(env, settings.NeedData, "quota")
+		way, err := c.access(env, needBooks, "quota")
 		if err != nil {
 			return err
 		}
@@ -128,23 +132,23 @@ func (q quotaShowCmd) print(env *environment, sources []sourceQuota, now time.Ti
 		output.Column{Name: "source", Title: "SOURCE"}, output.Column{Name: "window", Title: "WINDOW"},
 		output.Column{Name: "limit", Title: "LIMIT", Right: true}, output.Column{Name: "used", Title: "USED", Right: true},
 		output.Column{Name: "pending", Title: "PENDING", Right: true}, output.Column{Name: "left", Title: "LEFT", Right: true},
-		output.Column{Name: "floors", Title: "FLOORS"}, output.Column{Name: "burn", Title: "BURN", Right: true},
+		output.Column{Name: "burn", Title: "BURN", Right: true},
 		output.Column{Name: "resets_at", Title: "RESETS"}, output.Column{Name: "ends_at", Title: "ENDS"},
-		output.Column{Name: "rolling"}, output.Column{Name: "spent_total"}, output.Column{Name: "uncertain_total"}, output.Column{Name: "paused", Title: "STATE"})
+		output.Column{Name: "rolling"}, output.Column{Name: "spent_total"}, output.Column{Name: "uncertain_total"}, output.Column{Name: "paused", Title: "STATE"}, output.Column{Name: "floors", Title: "FLOORS"})
 	if err != nil {
 		return err
 	}
 	for _, s := range sources {
 		for _, u := range s.Windows {
-			err := w.Row(s.Source, u.Window, units64(u.Limit), units64(u.Used), units64(u.Pending), u.left(), u.floors(), u.burn(now),
-				u.resets(now), u.ends(now), u.Rolling, s.Spent, s.Uncertain, s.state(now))
+			err := w.Row(s.Source, u.Window, units64(u.Limit), units64(u.Used), units64(u.Pending), u.left(), u.burn(now),
+				u.resets(now), u.ends(now), u.Rolling, s.Spent, s.Uncertain, s.state(now), u.floors())
 			if err != nil {
 				return err
 			}
 		}
 		// What no limit forgets.
-		err := w.Row(s.Source, "ever", nil, units64(s.Spent+s.Uncertain), units64(s.Pending), nil, nil, nil,
-			nil, nil, false, s.Spent, s.Uncertain, s.doubt(now))
+		err := w.Row(s.Source, "ever", nil, units64(s.Spent+s.Uncertain), units64(s.Pending), nil, nil,
+			nil, nil, false, s.Spent, s.Uncertain, s.doubt(now), nil)
 		if err != nil {
 			return err
 		}
@@ -205,7 +209,7 @@ func (w windowQuota) ends(now time.Time) output.Cell {
 	}
 	at := w.Forecast.At
 	return output.Cell{Value: at, Ink: output.Red,
-		Text: fmt.Sprintf("%s, %s before the reset", at.Local().Format("Mon 2 Jan 15:04"), span(w.ResetsAt.Sub(at)))}
+		Text: fmt.Sprintf("%s (%s early)", at.Local().Format("Mon 2 Jan 15:04"), span(w.ResetsAt.Sub(at)))}
 }
 
 // state is why a source does not spend.

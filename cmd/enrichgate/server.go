@@ -120,6 +120,9 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 		AdminToken: a.settings.HTTPToken.Reveal(), Local: local, Log: a.log,
 	})
 	mux.Handle("/api/v1/", api)
+	if local {
+		mux.Handle("/local/v1/", a.local())
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		if api.Proxies(r) {

@@ -12,13 +12,17 @@ import (
 	"github.com/enrichgate/enrichgate/enrich/source"
 )
 
-// sourceCmd is about declared sources: those that ship and the operator's own.
+// sourceCmd is about sources: the declared ones, those that ship and the
+// operator's own; and whether one of them may spend.
 type sourceCmd struct {
 	List sourceListCmd `cmd:"" help:"List the sources: what they take, cost and make."`
 	Show sourceShowCmd `cmd:"" help:"Print a source's definition, or the schema of definitions."`
 	Test sourceTryCmd  `cmd:"" name:"test" help:"Run a definition on its fixtures: requests, classes, intents and STIX. Makes no call."`
 	Lint sourceLintCmd `cmd:"" help:"Check definitions and try them on hostile answers; names file and line."`
 	New  sourceNewCmd  `cmd:"" help:"Write the folder of a new source, which explains itself."`
+
+	Pause  sourcePauseCmd  `cmd:"" help:"Stop a source's spending; what is kept is still served."`
+	Resume sourceResumeCmd `cmd:"" help:"End a pause."`
 }
 
 // ownSources is the operator's folder.

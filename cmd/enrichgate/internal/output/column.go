@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -75,22 +74,18 @@ func plain(v any) string {
 	switch v := v.(type) {
 	case string:
 		return v
-	case bool:
-		return strconv.FormatBool(v)
 	case time.Time:
-		return v.UTC().Format(time.RFC3339)
-	case *time.Time:
 		return v.UTC().Format(time.RFC3339)
 	case []string:
 		return strings.Join(v, " ")
-	case fmt.Stringer:
-		return v.String()
 	case json.RawMessage:
 		return string(v)
 	}
-	if k := reflect.TypeOf(v).Kind(); k == reflect.Map || k == reflect.Slice || k == reflect.Struct {
-		b, err := json.Marshal(v)
-		if err == nil {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Pointer:
+		return plain(r.Elem().Interface())
+	case reflect.Map, reflect.Slice, reflect.Struct:
+		if b, err := json.Marshal(v); err == nil {
 			return string(b)
 		}
 	}

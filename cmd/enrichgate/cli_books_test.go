@@ -1,0 +1,80 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// Orders and the audit log, through a running daemon and without one: the same
+// commands, the same answers, the same books.
+func TestOrdersOnTheSocketAndOnTheDirectory(t *testing.T) {
+	b := newBench(t)
+	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders := func(where string) {
+		t.Helper()
+		for _, c := range []struct {
+			args string
+			code int
+			want string
+		}{
+			{"quota set-used proofpoint_et_intelligence month 9300 --reason portal", 0, "9 300 units count as used"},
+			{"quota set-limit proofpoint_et_intelligence month 9500 --reason contract", 0, "9 500 units"},
+			{"quota set-floor proofpoint_et_intelligence month playbook 100 --reason incident", 0, "leaves 100 units"},
+			{"quota --jq .[0]|.used,.limit,.left,.floors.playbook", 0, "9300\n9500\n200\n100\n"},
+			{"source pause proofpoint_et_intelligence --for 10m --reason audit", 0, "paused until"},
+			{"quota --jq .[0].paused.reason", 0, "audit\n"},
+			{"lookup 198.51.100.77", exitQuota, "paused"},
+			{"source resume proofpoint_et_intelligence --reason done", 0, "may spend again"},
+			{"source resume proofpoint_et_intelligence --reason again", exitUsage, "not paused"},
+			{"quota resolve proofpoint_et_intelligence spent --reason bill", 0, "0 units"},
+			{"quota set-used proofpoint_et_intelligence year 1 --reason x", exitUsage, "there are: month"},
+			{"quota set-used nobody month 1 --reason x", exitUsage, "nobody"},
+			{"quota set-used proofpoint_et_intelligence month 1", exitUsage, "--reason"},
+			{"quota set-used proofpoint_et_intelligence month -- -1", exitUsage, "--reason"},
+			{"source pause proofpoint_et_intelligence --for -1s --reason x", exitUsage, "--for"},
+			{"ledger list --kind set-used --limit 1 --jq .[]|.account,.used,.reason", 0, "proofpoint_et_intelligence\n9300\nportal\n"},
+			{"ledger list --source proofpoint_et_intelligence --limit 1 --json kind", 0, `{"kind":"resume"}`},
+			{"ledger list --since 1h --until 2000-01-01 --json kind", 0, "[\n]\n"},
+			{"ledger list --since someday", exitUsage, "--since"},
+			{"ledger export --kind pause -o csv --json kind,reason", 0, "kind,reason\npause,audit\n"},
+			{"ledger verify", 0, "the chain is unbroken"},
+		} {
+			code, out, errs := said(t, b.environ, strings.Fields(c.args)...)
+			if code != c.code || !strings.Contains(out+errs, c.want) {
+				t.Errorf("%s: %s: exit %d, %s%s", where, c.args, code, out, errs)
+			}
+		}
+	}
+	orders("socket")
+	if err := front.close(); err != nil {
+		t.Fatal(err)
+	}
+	b.shut(t)
+	orders("directory")
+	if n := b.provider.Bill().Total; n != 0 {
+		t.Errorf("the paused provider was asked %d times", n)
+	}
+}
+
+// Who holds the directory and does not answer is told apart from everything else.
+func TestUnreachableDaemon(t *testing.T) {
+	b := newBench(t) // holds the directory, without a socket
+	code, _, errs := said(t, b.environ, "quota")
+	if code != exitUnreachable || !strings.Contains(errs, "is held by") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := front.close(); err != nil { // what a daemon that hangs looks like
+		t.Fatal(err)
+	}
+	code, _, errs = said(t, b.environ, "quota", "--timeout", "5s")
+	if code != exitUnreachable || !strings.Contains(errs, "asking the running enrichgate") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
