@@ -70,12 +70,12 @@ func (t *transaction) resolve(a *account, id uint64, outcome Outcome, e Entry) {
 func (t *transaction) release(a *account, d *doubt) {
 	for _, b := range a.budgets(&d.reservation) {
 		for _, w := range b.windows {
+			if w.note.release(d) {
+				t.keep(a, w)
+			}
 			switch {
-			case w.note.covers(d):
-				// The correction stands; it only no longer includes the units.
-				if w.note.release(d) {
-					t.keep(a, w)
-				}
+			case w.corrected > d.Entry:
+				// The correction was made upon them, and stands.
 			case w.spanned():
 				w.remove(d.steady, d.Trigger, d.Units)
 			case !d.Settled.Before(w.start):

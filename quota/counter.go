@@ -14,8 +14,10 @@ type window struct {
 	// used is what counts; by is who spent it, the rest came from outside.
 	used int64
 	by   [numTriggers]int64
-	// note are the durable corrections of the window.
-	note note
+	// note are the durable corrections of the window; corrected is the entry
+	// that used is based on, 0 when all of it was counted here.
+	note      note
+	corrected uint64
 
 	// spans are the units by time, oldest first; those since count.
 	spans []span
@@ -47,13 +49,13 @@ func (w *window) spanned() bool { return w.limit.Rolling || w.limit.Per < Day }
 func (w *window) reset(now instant) {
 	w.start, w.end = w.limit.bounds(now.wall)
 	w.since = now.onSteady(w.start)
-	w.used, w.by, w.spans = 0, [numTriggers]int64{}, nil
+	w.used, w.by, w.spans, w.corrected = 0, [numTriggers]int64{}, nil, 0
 }
 
-// advance brings the window to now. It returns true when only the disk knows
-// what counts now: the wall clock was set back into an earlier window, or has
-// entered one in which units are already booked.
-func (w *window) advance(now instant) (recount bool) {
+// advance brings the window to now; last is when the last unit was booked. It
+// returns true when only the disk knows what counts now: the wall clock was set
+// back into an earlier window, or has entered one in which units are booked.
+func (w *window) advance(now instant, last time.Time) (recount bool) {
 	if w.limit.Rolling {
 		w.start, w.end = w.limit.bounds(now.wall)
 		w.since = now.steady.Add(-w.limit.Per.length())
@@ -68,8 +70,8 @@ func (w *window) advance(now instant) (recount bool) {
 	w.start, w.end = w.limit.bounds(now.wall)
 	w.since = now.onSteady(w.start)
 	if !w.spanned() {
-		w.used, w.by = 0, [numTriggers]int64{}
-		return back || now.behind()
+		w.used, w.by, w.corrected = 0, [numTriggers]int64{}, 0
+		return back || !last.Before(w.start)
 	}
 	if back && since.Before(w.since) {
 		w.since = since // what counted goes on counting
@@ -145,13 +147,14 @@ func (w *window) remove(at time.Time, t Trigger, units int64) {
 	}
 	for i := range w.spans {
 		s := &w.spans[i]
-		if s.at.Before(at) || s.by[t] < units {
+		if s.at.Before(at) || s.units < units {
 			continue
 		}
+		known := min(units, s.by[t]) // after a restart some are of nobody known
 		s.units -= units
-		s.by[t] -= units
+		s.by[t] -= known
 		w.used -= units
-		w.by[t] -= units
+		w.by[t] -= known
 		return
 	}
 }
@@ -165,7 +168,7 @@ func (w *window) correct(now instant, used int64) {
 			w.put(now.steady, [numTriggers]int64{}, used)
 		}
 	}
-	w.used = used
+	w.used, w.corrected = used, w.note.Seq
 }
 
 // opens is when at least need units will have left the window, by the wall clock.
@@ -189,6 +192,6 @@ func (w *window) peek(now instant) window {
 	if now.wall.Before(w.start) && !w.limit.Rolling {
 		return p
 	}
-	p.advance(now)
+	p.advance(now, time.Time{})
 	return p
 }

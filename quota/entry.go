@@ -127,9 +127,10 @@ type reservation struct {
 	At time.Time `json:"at,omitzero"`
 }
 
-// doubt is a reservation that ended uncertain, at At.
+// doubt is a reservation that ended uncertain, with the entry that says so.
 type doubt struct {
 	reservation
+	Entry   uint64    `json:"entry"`
 	Settled time.Time `json:"settled"`
 	// steady is the same moment on the steady time line of this process.
 	steady time.Time

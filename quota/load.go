@@ -106,7 +106,7 @@ func (b *books) loadRecords(tx *bolt.Tx, now instant) error {
 		if len(k) != 8 {
 			return fmt.Errorf("%w: uncertain reservation %x", ErrForeign, k)
 		}
-		d.steady = now.onSteady(d.Settled)
+		d.steady = now.onSteady(youngest(d.Settled, b.head.Time))
 		b.of(d.Account, now).doubts[binary.BigEndian.Uint64(k)] = d
 		return nil
 	})
@@ -132,21 +132,14 @@ func (b *books) loadRecords(tx *bolt.Tx, now instant) error {
 // loadWindows counts again what was settled within each window. last is the
 // time of the last entry.
 func loadWindows(tx *bolt.Tx, name string, a *account, last time.Time, now instant) error {
-	minutes, spenders := tx.Bucket(bucketMinutes), tx.Bucket(bucketSpenders)
-	for _, w := range a.source.windows {
-		if err := w.recount(minutes, series(name), last, now); err != nil {
-			return fmt.Errorf("%w: usage of %s: %v", ErrForeign, name, err)
-		}
-	}
-	for _, budgets := range []map[string]*budget{a.clients, a.playbooks} {
-		for who, b := range budgets {
-			for _, w := range b.windows {
-				if err := w.recount(spenders, spender(name, b.owner.Kind, who), last, now); err != nil {
-					return fmt.Errorf("%w: usage of %s at %s: %v", ErrForeign, b.owner, name, err)
-				}
+	for b := range a.all() {
+		for _, w := range b.windows {
+			if err := b.recount(tx, name, w, last, now); err != nil {
+				return err
 			}
 		}
 	}
+	minutes := tx.Bucket(bucketMinutes)
 	a.hours = newHours()
 	if k, _ := minutes.Cursor().Seek(series(name)); k != nil && bytes.HasPrefix(k, series(name)) {
 		a.hours.began = hourOf(time.Unix(int64(binary.BigEndian.Uint64(k[len(k)-8:]))*60, 0))
@@ -161,18 +154,34 @@ func loadWindows(tx *bolt.Tx, name string, a *account, last time.Time, now insta
 	return nil
 }
 
-// recount fills the window from the minutes of a series. Within its minute a
-// unit is taken to be as young as it can be, so that a restart never frees room
-// in a rolling window early.
+// recount fills one of the budget's windows from the disk.
+func (b *budget) recount(tx *bolt.Tx, source string, w *window, last time.Time, now instant) error {
+	bucket, key := tx.Bucket(bucketMinutes), series(source)
+	if b.owner.Kind != OfSource {
+		bucket, key = tx.Bucket(bucketSpenders), spender(source, b.owner.Kind, b.owner.Name)
+	}
+	if err := w.recount(bucket, key, last, now); err != nil {
+		return fmt.Errorf("%w: usage of %s at %s: %v", ErrForeign, b.owner, source, err)
+	}
+	return nil
+}
+
+// youngest is as late as something can have been that was booked in a minute.
+// It is taken to be that young, so that a restart never frees room early.
+func youngest(booked, last time.Time) time.Time {
+	if end := minuteOf(booked).Add(time.Minute - 1); end.Before(last) {
+		return end
+	}
+	return last
+}
+
+// recount fills the window from the minutes of a series.
 func (w *window) recount(b *bolt.Bucket, series []byte, last time.Time, now instant) error {
 	w.reset(now)
 	from := w.start.Truncate(time.Minute)
-	marked := !w.note.At.IsZero() && !w.note.At.Before(w.start)
+	marked := w.note.Seq > 0 && !w.note.At.Before(w.start)
 	mark := minuteOf(w.note.At)
 	put := func(at time.Time, by [numTriggers]int64, units int64) {
-		if at.After(last) {
-			at = last
-		}
 		at = now.onSteady(at)
 		if w.spanned() && at.Before(w.since) {
 			return
@@ -184,6 +193,7 @@ func (w *window) recount(b *bolt.Bucket, series []byte, last time.Time, now inst
 		if !counted {
 			// The correction stands for all that was settled before it.
 			counted = true
+			w.corrected = w.note.Seq
 			if w.spanned() {
 				put(w.note.At, [numTriggers]int64{}, w.note.Used)
 				return
@@ -206,7 +216,7 @@ func (w *window) recount(b *bolt.Bucket, series []byte, last time.Time, now inst
 				by = [numTriggers]int64{}
 			}
 		}
-		put(start.Add(time.Minute-1), by, units)
+		put(youngest(start, last), by, units)
 		return nil
 	})
 	count()

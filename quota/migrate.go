@@ -65,7 +65,7 @@ func remake(tx *bolt.Tx) error {
 			m.Spent[r.Trigger] = e.Units
 		case KindUncertain:
 			m.Uncertain[r.Trigger] = e.Units
-			if err := putRecord(tx.Bucket(bucketDoubts), seqKey(e.Ref), doubt{reservation: r, Settled: e.Time}); err != nil {
+			if err := putRecord(tx.Bucket(bucketDoubts), seqKey(e.Ref), doubt{reservation: r, Entry: e.Seq, Settled: e.Time}); err != nil {
 				return err
 			}
 		default:

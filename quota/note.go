@@ -9,8 +9,9 @@ import (
 // source's windows. It is made by the entries of the audit log alone, so that
 // Verify can make it again.
 type note struct {
-	// Used is what counted at At, by somebody's word; Before is how much of the
-	// minute of At was already in it. At zero: nobody said anything.
+	// Used is what counted at At, by somebody's word in entry Seq; Before is how
+	// much of the minute of At was already in it. Seq 0: nobody said anything.
+	Seq    uint64    `json:"seq,omitempty"`
 	At     time.Time `json:"at,omitzero"`
 	Used   int64     `json:"used,omitempty"`
 	Before int64     `json:"before,omitempty"`
@@ -32,7 +33,7 @@ func (n *note) holds(now instant) bool { return now.wall.Before(n.Until) }
 func (n note) apply(e *Entry) note {
 	n.Floors = maps.Clone(n.Floors)
 	if e.Used != nil {
-		n.At, n.Used, n.Before = e.Time, *e.Used, e.Before
+		n.Seq, n.At, n.Used, n.Before = e.Seq, e.Time, *e.Used, e.Before
 	}
 	if e.Until != nil && !e.Until.Equal(n.Until) {
 		n.Until, n.Limit, n.Reported, n.Floors = *e.Until, 0, 0, nil
@@ -54,17 +55,13 @@ func (n note) apply(e *Entry) note {
 	return n
 }
 
-// covers says that a correction was made after the units of a doubt were
-// counted, and stands for them.
-func (n *note) covers(d *doubt) bool { return !n.At.IsZero() && !n.At.Before(d.Settled) }
-
-// release keeps the correction what it is when units that it was made upon
-// leave their minute. True means that the note changed.
+// release keeps a correction what it is when units that it was made upon leave
+// their minute. True means that the note changed.
 func (n *note) release(d *doubt) bool {
-	if n.Before == 0 || !minuteOf(n.At).Equal(minuteOf(d.Settled)) {
+	if n.Seq < d.Entry || !minuteOf(n.At).Equal(minuteOf(d.Settled)) {
 		return false
 	}
-	n.Before = max(0, n.Before-d.Units)
+	n.Before -= d.Units
 	return true
 }
 

@@ -173,7 +173,7 @@ func (t *transaction) clear(a *account, w *window, r *Report, theirs int64) {
 	}
 	for _, id := range a.doubtful() {
 		d := a.doubts[id]
-		if d.Settled.Before(w.start) || w.note.covers(&d) || w.used-d.Units < theirs {
+		if d.Settled.Before(w.start) || w.corrected > d.Entry || w.used-d.Units < theirs {
 			continue
 		}
 		t.resolve(a, id, Void, Entry{By: r.From, Reason: "the provider's count leaves no room for it"})

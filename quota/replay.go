@@ -86,7 +86,7 @@ func (r *replay) follow(e *Entry) error {
 			t.Spent += e.Units
 		case KindUncertain:
 			t.Uncertain += e.Units
-			r.Doubts[e.Ref] = doubt{reservation: res, Settled: e.Time}
+			r.Doubts[e.Ref] = doubt{reservation: res, Entry: e.Seq, Settled: e.Time}
 		case KindVoid:
 			return nil
 		}
@@ -104,7 +104,7 @@ func (r *replay) follow(e *Entry) error {
 		}
 		r.day(e.Account, d.Settled, -e.Units)
 		for key, n := range r.Notes {
-			if source, _, _ := strings.Cut(key, "\x00"); source == e.Account && n.covers(&d) && n.release(&d) {
+			if source, _, _ := strings.Cut(key, "\x00"); source == e.Account && n.release(&d) {
 				r.Notes[key] = n
 			}
 		}

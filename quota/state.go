@@ -1,6 +1,9 @@
 package quota
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // account is one account's books in memory. The disk is the truth; this is
 // what the decisions are made on, and it is rebuilt from disk after a failed
@@ -66,6 +69,22 @@ func (a *account) budgets(r *reservation) []*budget {
 		all = append(all, b)
 	}
 	return all
+}
+
+// all are the source's budget and those of its clients and playbooks.
+func (a *account) all() iter.Seq[*budget] {
+	return func(yield func(*budget) bool) {
+		if !yield(a.source) {
+			return
+		}
+		for _, budgets := range []map[string]*budget{a.clients, a.playbooks} {
+			for _, b := range budgets {
+				if !yield(b) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // window finds one of the source's windows by its name.

@@ -124,7 +124,7 @@ func (t *transaction) command(o *op) {
 func (t *transaction) close(id uint64, outcome Outcome, status int, reason string) {
 	l := t.ledger
 	r := l.open[id]
-	t.log(Entry{
+	entry := t.log(Entry{
 		Kind: outcome.String(), Ref: id, Account: r.Account, Units: r.Units, Status: status, Reason: reason,
 		Endpoint: r.Endpoint, Trigger: r.Trigger.String(), Client: r.Client, Playbook: r.Playbook,
 	})
@@ -138,7 +138,7 @@ func (t *transaction) close(id uint64, outcome Outcome, status int, reason strin
 		m.Spent[r.Trigger] = r.Units
 	case Uncertain:
 		m.Uncertain[r.Trigger] = r.Units
-		d := doubt{r, t.now.stamp, t.now.steady}
+		d := doubt{r, entry, t.now.stamp, t.now.steady}
 		a.doubts[id] = d
 		t.more = append(t.more, func(tx *bolt.Tx) error { return putRecord(tx.Bucket(bucketDoubts), seqKey(id), d) })
 	case Void:

@@ -139,27 +139,17 @@ func (l *Ledger) expire(waiting []*op) []*op {
 // is under way: what memory does not know is on disk.
 func (l *Ledger) advance(now instant) error {
 	for name, a := range l.accounts {
-		stale := a.source.advance(now)
-		for _, b := range a.clients {
-			stale = b.advance(now) || stale
-		}
-		for _, b := range a.playbooks {
-			stale = b.advance(now) || stale
-		}
-		if !stale {
-			continue
-		}
-		err := l.db.View(func(tx *bolt.Tx) error { return loadWindows(tx, name, a, l.head.Time, now) })
-		if err != nil {
-			return err
+		for b := range a.all() {
+			for _, w := range b.windows {
+				if !w.advance(now, l.head.Time) {
+					continue
+				}
+				err := l.db.View(func(tx *bolt.Tx) error { return b.recount(tx, name, w, l.head.Time, now) })
+				if err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
-}
-
-func (b *budget) advance(now instant) (stale bool) {
-	for _, w := range b.windows {
-		stale = w.advance(now) || stale
-	}
-	return stale
 }
