@@ -45,3 +45,23 @@ func Choose(gateways map[string]*Gateway, source string, e Entity) (*Gateway, er
 	}
 	return nil, &InputError{Reason: "none of the sources looks this up: " + all}
 }
+
+// Circuit is why the source is left alone for a moment, in words for people;
+// empty while it is not.
+func (g *Gateway) Circuit() string {
+	if err := g.guard.check(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// Subject is what an entity is about, for people: its value, or a file's hash.
+func (e Entity) Subject() string {
+	if e.Value != "" {
+		return e.Value
+	}
+	for _, kind := range slices.Sorted(maps.Keys(e.Hashes)) {
+		return e.Hashes[kind]
+	}
+	return ""
+}

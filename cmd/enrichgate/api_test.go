@@ -46,7 +46,10 @@ func newBench(t *testing.T, more ...string) *bench {
 	if b.app, err = openApp(s, slog.New(slog.DiscardHandler), "run", nil); err != nil {
 		t.Fatal(err)
 	}
-	b.front = httptest.NewServer(b.handler(false, func() map[string]error { return map[string]error{} }))
+	checks := func() map[string]error { return map[string]error{} }
+	page := b.page(checks)
+	t.Cleanup(page.Close)
+	b.front = httptest.NewServer(site(page, b.handler(false, checks)))
 	t.Cleanup(func() {
 		b.front.Close()
 		if err := b.close(); err != nil {
@@ -189,7 +192,7 @@ func TestConfigurationProblemsComeAllAtOnce(t *testing.T) {
 	code := execute(environment{ctx: t.Context(), stdout: &out, stderr: &errs, environ: []string{
 		"PROOFPOINT_ET_INTELLIGENCE_QUOTA=5/fortnight", "PROOFPOINT_ET_INTELLIGENCE_QUOTE=1/day", "ENRICHGATE_HTTP_LISTEN=0.0.0.0:80", "CONNECTOR_ID=17",
 	}}, []string{"run"})
-	for _, want := range []string{"OPENCTI_URL", "OPENCTI_TOKEN", "CONNECTOR_ID", "PROOFPOINT_ET_INTELLIGENCE_API_KEY", "fortnight", "did you mean PROOFPOINT_ET_INTELLIGENCE_QUOTA?", "ENRICHGATE_HTTP_TOKEN"} {
+	for _, want := range []string{"OPENCTI_URL", "OPENCTI_TOKEN", "CONNECTOR_ID", "PROOFPOINT_ET_INTELLIGENCE_API_KEY", "fortnight", "did you mean PROOFPOINT_ET_INTELLIGENCE_QUOTA?", "ENRICHGATE_ADMIN_TOKEN"} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("no word of %s in %s", want, errs.String())
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,11 +34,16 @@ type app struct {
 	clients  *clients.Store
 	recent   *httpapi.Recent
 	repeats  *httpapi.Repeats // nil until something is served
+	// decisions are the same as recent, as the page shows them.
+	decisions *recentDecisions
 }
 
 // openApp takes the data directory and opens everything in it. trace may be nil.
 func openApp(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step)) (a *app, err error) {
-	a = &app{settings: s, log: log, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{}, recent: httpapi.NewRecent()}
+	a = &app{
+		settings: s, log: log, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{},
+		recent: httpapi.NewRecent(), decisions: newRecentDecisions(),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -50,7 +56,9 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 	if a.clients, err = clients.Open(a.dir.file(fileClients), time.Now); err != nil {
 		return a, err
 	}
-	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{Accounts: accounts(s, a.clients)}); err != nil {
+	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{
+		Accounts: a.accounts(), Retention: s.LedgerRetention, Values: quota.Values(s.AuditValues),
+	}); err != nil {
 		return a, fmt.Errorf("ledger: %w", err)
 	}
 	a.registry.MustRegister(quota.NewCollector(a.ledger))
@@ -92,7 +100,7 @@ func (a *app) openSource(k knownSource, s *settings.Source, trace func(enrich.St
 	}
 	a.gateways[k.spec.Name] = enrich.New(enrich.Config{
 		Source: source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: a.log, Registerer: a.registry, Trace: trace,
-		Exhaustion: exhaustion, MaxWait: s.MaxWait, Observe: a.recent.Observe,
+		Exhaustion: exhaustion, MaxWait: s.MaxWait, Observe: a.observe,
 	})
 	return nil
 }
@@ -130,28 +138,43 @@ func (a *app) close() error {
 	return errors.Join(errs...)
 }
 
+// observe tells the API and the page of an enrichment.
+func (a *app) observe(d enrich.Decided) {
+	a.recent.Observe(d)
+	a.decisions.observe(d)
+}
+
 // accounts is what the sources may spend. A command that was given no key still
 // wants to see the books: then every source has its account.
-func accounts(s settings.Settings, who *clients.Store) map[string]quota.Account {
-	enabled := s.Enabled()
+func (a *app) accounts() map[string]quota.Account {
+	enabled := a.settings.Enabled()
 	all := map[string]quota.Account{}
-	for name, source := range s.Sources {
+	for name, source := range a.settings.Sources {
 		if !source.Enabled && len(enabled) > 0 {
 			continue
 		}
-		floors := map[quota.Trigger]float64{}
-		for trigger, percent := range source.Reserve {
-			floors[trigger] = float64(percent) / 100
-		}
-		all[name] = quota.Account{Limits: source.Limits, Floors: floors, Clients: who.Budgets(name)}
+		account := source.Account()
+		account.Clients = a.clientBudgets(name)
+		all[name] = account
 	}
 	return all
+}
+
+// clientBudgets are those of config.yml, and those that were given to clients,
+// which win.
+func (a *app) clientBudgets(source string) map[string][]quota.Limit {
+	budgets := maps.Clone(a.settings.Sources[source].ClientBudgets)
+	if budgets == nil {
+		budgets = map[string][]quota.Limit{}
+	}
+	maps.Copy(budgets, a.clients.Budgets(source))
+	return budgets
 }
 
 // clientsChanged gives the ledger the clients' budgets as they are now.
 func (a *app) clientsChanged() {
 	for _, s := range a.sources {
-		if err := a.ledger.SetClients(s.Name(), a.clients.Budgets(s.Name())); err != nil {
+		if err := a.ledger.SetClients(s.Name(), a.clientBudgets(s.Name())); err != nil {
 			a.log.Error("the ledger could not be told of the clients' budgets; they hold from the next start", "source", s.Name(), "error", err)
 		}
 	}

@@ -40,7 +40,7 @@ An address costs 5 units, a domain 3, a file 1. In another terminal, try:
   curl -H 'Authorization: Bearer %[8]s' 'http://%[3]s/api/v1/lookup?value=198.51.100.250'
 
 Ctrl-C ends it and sums up. The totals count every message; not each one gets a line.
-`, st.platform.URL(), version(), s.HTTPListen, c.Quota, st.data(), folder, ourselves(), s.HTTPToken.Reveal())
+`, st.platform.URL(), version(), s.HTTPListen, c.Quota, st.data(), folder, ourselves(), s.AdminToken.Reveal())
 }
 
 // ourselves is how this program was called.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/enrichgate/enrichgate/dashboards"
 	"github.com/enrichgate/enrichgate/enrich/httpapi"
 )
 
@@ -20,6 +21,7 @@ import (
 // without a token on a socket in the data directory, for the command line.
 type front struct {
 	servers []*http.Server
+	page    *dashboards.Page
 	socket  string // a temporary directory to remove; "" when the socket is in the data directory
 	tcp     net.Addr
 }
@@ -62,7 +64,8 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 			return f, fmt.Errorf("ENRICHGATE_HTTP_LISTEN: %w", err)
 		}
 		f.tcp = ln.Addr()
-		f.serve(ln, a.handler(false, healthy))
+		f.page = a.page(healthy)
+		f.serve(ln, site(f.page, a.handler(false, healthy)))
 	}
 	// Only now: whoever reads this may come at once.
 	return f, a.dir.listensAt(path)
@@ -88,6 +91,9 @@ func (f *front) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	var errs []error
+	if f.page != nil {
+		f.page.Close() // its live streams end, so that nobody waits for them
+	}
 	for _, s := range f.servers {
 		if s.Shutdown(ctx) != nil {
 			errs = append(errs, s.Close())
@@ -117,7 +123,7 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 	})
 	api := httpapi.New(httpapi.Config{
 		Sources: a.apiSources(), Ledger: a.ledger, Cache: a.cache, Clients: a.clients, ClientsChanged: a.clientsChanged, Recent: a.recent, Repeats: a.repeats,
-		AdminToken: a.settings.HTTPToken.Reveal(), Local: local, Log: a.log,
+		AdminToken: a.settings.AdminToken.Reveal(), ReadToken: a.settings.ReadToken.Reveal(), Local: local, Log: a.log,
 	})
 	mux.Handle("/api/v1/", api)
 	if local {

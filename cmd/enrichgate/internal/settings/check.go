@@ -15,8 +15,12 @@ func (l *loader) check() {
 		return
 	}
 	s := l.target.Settings
-	l.rule("ENRICHGATE_HTTP_LISTEN", s.HTTPListen == "" || isLoopback(s.HTTPListen) || s.HTTPToken != "",
-		"listening beyond this host needs ENRICHGATE_HTTP_TOKEN", "ENRICHGATE_HTTP_TOKEN")
+	beyond := s.HTTPListen != "" && !isLoopback(s.HTTPListen)
+	l.rule("ENRICHGATE_HTTP_LISTEN", !beyond || s.AdminToken != "" || s.ReadToken != "",
+		"listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN", "ENRICHGATE_ADMIN_TOKEN", "ENRICHGATE_READ_TOKEN")
+	if beyond && s.ReadToken == "" {
+		s.ReadToken = s.AdminToken
+	}
 	const key, cert = "LISTEN_PROTOCOL_API_SSL_KEY", "LISTEN_PROTOCOL_API_SSL_CERT"
 	l.rule("CONNECTOR_LISTEN_PROTOCOL_API_SSL", !s.ListenAPISSL || s.ListenAPISSLKey != "" && s.ListenAPISSLCert != "",
 		"needs "+key+" and "+cert, key, cert)

@@ -204,13 +204,13 @@ virustotal:
 		t.Errorf("got %+v", l)
 	}
 	for list, want := range map[string]string{
-		"500":                                          "virustotal.limits (config.yml:1): not a list; write entries such as - {limit: 1000, per: day}",
-		"[500/day]":                                    "virustotal.limits[0] (config.yml:1): not a mapping; write for example {limit: 1000, per: day}",
-		"[{limit: 5}]":                                 `virustotal.limits[0] (config.yml:1): "5/": "" is not a period; use second, minute, hour, day, week or month`,
-		"[{limit: none, per: day}]":                    `virustotal.limits[0] (config.yml:1): "none/day": "none" is not a whole number`,
-		"[{limit: '1/day,2', per: month}]":             "virustotal.limits[0] (config.yml:1): one limit is wanted; write for example {limit: 1000, per: day}",
-		"[{limit: 5, per: day, reset: 1}]":             "virustotal.limits[0] (config.yml:1): reset: unknown; there is limit, per, rolling, timezone, reset_hour, reset_day, reset_weekday",
-		"[{limit: 5, per: day, reset_hour: x}]":        `virustotal.limits[0] (config.yml:1): reset_hour: "x" is not a whole number`,
+		"500":                                   "virustotal.limits (config.yml:1): not a list; write entries such as - {limit: 1000, per: day}",
+		"[500/day]":                             "virustotal.limits[0] (config.yml:1): not a mapping; write for example {limit: 1000, per: day}",
+		"[{limit: 5}]":                          `virustotal.limits[0] (config.yml:1): per: "" is not a period; use second, minute, hour, day, week or month`,
+		"[{limit: none, per: day}]":             `virustotal.limits[0] (config.yml:1): limit: "none" is not a whole number`,
+		"[{per: day}]":                          "virustotal.limits[0] (config.yml:1): 0/day: a limit is between 1 and 1125899906842624 units",
+		"[{limit: 5, per: day, reset: 1}]":      "virustotal.limits[0] (config.yml:1): reset: unknown; there is limit, per, rolling, timezone, reset_hour, reset_day, reset_weekday",
+		"[{limit: 5, per: day, reset_hour: x}]": `virustotal.limits[0] (config.yml:1): reset_hour: "x" is not a whole number`,
 		"[{limit: 5, per: week, reset_weekday: 1}]":    `virustotal.limits[0] (config.yml:1): reset_weekday: "1" is not a day of the week; write for example monday`,
 		"[{limit: 5, per: day}, {limit: 6, per: day}]": "virustotal.limits[1] (config.yml:1): limits the same period as virustotal.limits[0]; keep one",
 	} {

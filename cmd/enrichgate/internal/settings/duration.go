@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,6 +35,33 @@ func ParseDuration(s string) (time.Duration, error) {
 		return 0, errors.New(durationHint(s))
 	}
 	return d, nil
+}
+
+// FormatDuration is a duration as ISO 8601 has it, in days, hours, minutes and
+// seconds: P7D, PT20S, P1DT12H.
+func FormatDuration(d time.Duration) string {
+	var date, clock strings.Builder
+	for _, u := range []struct {
+		unit   time.Duration
+		letter byte
+		into   *strings.Builder
+	}{{day, 'D', &date}, {time.Hour, 'H', &clock}, {time.Minute, 'M', &clock}} {
+		if n := d / u.unit; n > 0 {
+			fmt.Fprintf(u.into, "%d%c", n, u.letter)
+		}
+		d %= u.unit
+	}
+	if d > 0 {
+		clock.WriteString(strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "S")
+	}
+	switch {
+	case date.Len()+clock.Len() == 0:
+		return "PT0S"
+	case clock.Len() == 0:
+		return "P" + date.String()
+	default:
+		return "P" + date.String() + "T" + clock.String()
+	}
 }
 
 // isoUnit is one designator with its worth; date units come before T, time

@@ -56,3 +56,14 @@ func FuzzParseDuration(f *testing.F) {
 		}
 	})
 }
+
+func TestFormatDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "PT0S", 20 * time.Second: "PT20S", 7 * day: "P7D", 36 * time.Hour: "P1DT12H", 90 * time.Second: "PT1M30S", 1500 * time.Millisecond: "PT1.5S",
+	} {
+		got := FormatDuration(d)
+		if back, err := ParseDuration(got); got != want || err != nil || back != d {
+			t.Errorf("%v: %s, read back as %v, %v", d, got, back, err)
+		}
+	}
+}

@@ -197,6 +197,9 @@ func TestTable(t *testing.T) {
 			continue
 		}
 		o := options(t, minimal(s.Name+"="+s.Example)...)
+		if prefix, ok := strings.CutSuffix(s.Name, "QUOTA_INITIAL_USED"); ok {
+			o.Environ = append(o.Environ, prefix+"QUOTA=10000/month")
+		}
 		o.Sources, o.Need = many(), NeedData
 		load(t, o)
 	}

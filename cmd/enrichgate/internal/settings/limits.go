@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -12,9 +13,13 @@ import (
 	"github.com/enrichgate/enrichgate/quota"
 )
 
-// keyLimits is a source's list of limits, each a mapping, for what the compact
-// list of QUOTA cannot say.
-const keyLimits = "limits"
+const (
+	// keyLimits is a source's list of limits, each a mapping, for what the
+	// compact list of QUOTA cannot say.
+	keyLimits = "limits"
+	// keyBudgets are limits of single clients and playbooks, by name and id.
+	keyBudgets = "budgets"
+)
 
 // limits completes the limits of a source: the list of mappings instead of the
 // compact one, and when calendar windows begin.
@@ -30,6 +35,54 @@ func (l *loader) limits(spec SourceSpec, s *Source) {
 	}
 	for i := range s.Limits {
 		s.reset.apply(&s.Limits[i])
+	}
+	if e, ok := l.doc.find(spec.Name + "." + keyBudgets); ok && !isNull(deref(e.value)) {
+		l.budgets(spec, s, e)
+	}
+	if err := s.Account().Validate(); err != nil && !l.bad[spec.prefix()+"QUOTA"] {
+		rank := l.rank(spec.prefix() + "QUOTA")
+		l.problems = append(l.problems, Problem{Name: spec.prefix() + "QUOTA", Text: oneLine(err.Error()), rank: rank})
+	}
+}
+
+// budgets reads the mappings clients and playbooks.
+func (l *loader) budgets(spec SourceSpec, s *Source, e entry) {
+	fail := func(path string, line int, text string) {
+		l.problems = append(l.problems, Problem{Name: path, Where: l.doc.where(line), Text: oneLine(text), rank: l.rank(spec.prefix() + "QUOTA")})
+	}
+	kinds := map[string]*map[string][]quota.Limit{"clients": &s.ClientBudgets, "playbooks": &s.PlaybookBudgets}
+	for kind, node := range pairs(e.path(), deref(e.value), fail) {
+		path := e.path() + "." + plain(kind.Value)
+		into, known := kinds[kind.Value]
+		if !known {
+			fail(path, kind.Line, "unknown; there is clients and playbooks")
+			continue
+		}
+		*into = map[string][]quota.Limit{}
+		for name, value := range pairs(path, deref(node), fail) {
+			text, err := scalarText(value, true)
+			if err == nil {
+				(*into)[name.Value], err = quota.ParseLimits(text)
+			}
+			if err != nil {
+				fail(path+"."+plain(name.Value), name.Line, err.Error())
+			}
+		}
+	}
+}
+
+// pairs are the keys and values of a mapping.
+func pairs(path string, m *yaml.Node, fail func(path string, line int, text string)) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(*yaml.Node, *yaml.Node) bool) {
+		if m.Kind != yaml.MappingNode {
+			fail(path, m.Line, "not a mapping; write names with their limits below it, indented")
+			return
+		}
+		for k := 0; k+1 < len(m.Content); k += 2 {
+			if !yield(m.Content[k], m.Content[k+1]) {
+				return
+			}
+		}
 	}
 }
 
@@ -75,14 +128,10 @@ func limitOf(node *yaml.Node) (limit quota.Limit, err error) {
 			return limit, fmt.Errorf("%s: %w", plain(key), err)
 		}
 	}
-	limits, err := quota.ParseLimits(given["limit"] + "/" + given["per"])
-	if err != nil {
-		return limit, err
+	if limit.Per, err = quota.ParsePeriod(strings.ToLower(given["per"])); err != nil {
+		return limit, fmt.Errorf("per: %w", err)
 	}
-	if len(limits) != 1 {
-		return limit, errors.New("one limit is wanted; write for example {limit: 1000, per: day}")
-	}
-	limit = limits[0]
+	limit.Rolling, limit.ResetWeekday = limit.Per < quota.Day, time.Monday
 	for key, value := range given {
 		if err := setLimit(&limit, key, value); err != nil {
 			return limit, fmt.Errorf("%s: %w", plain(key), err)
@@ -94,7 +143,9 @@ func limitOf(node *yaml.Node) (limit quota.Limit, err error) {
 // setLimit sets one key of a limit.
 func setLimit(limit *quota.Limit, key, value string) (err error) {
 	switch key {
-	case "limit", "per":
+	case "per":
+	case "limit":
+		limit.Units, err = strconv.ParseInt(value, 10, 64)
 	case "rolling":
 		limit.Rolling, err = parseBool(value)
 	case "timezone":

@@ -247,34 +247,41 @@ func (l *loader) look(rank int, r row) (given, error) {
 	return g, nil
 }
 
-// lookEnv looks at NAME, NAME_FILE and the other name. found is also true for a
+// lookEnv looks at NAME, NAME_FILE and the other names. found is also true for a
 // variable that is set to nothing.
 func (l *loader) lookEnv(rank int, r row) (g given, found bool, err error) {
-	text, set := l.env[r.Name]
-	g = given{name: r.Name, origin: "environment", text: text}
-	if r.Secret {
-		if path := l.env[r.Name+"_FILE"]; path != "" {
-			g.name, g.origin = r.Name+"_FILE", "file "+path+" ("+r.Name+"_FILE)"
-			if text != "" {
-				return g, true, fmt.Errorf("given together with %s; keep one", r.Name)
-			}
-			g.text, err = l.secretFile(path)
-			return g, true, err
-		}
-	}
+	g, found, err = l.variable(r, r.Name)
 	for _, also := range r.also {
-		other := l.env[also]
-		if other == "" {
-			continue
-		}
-		o := given{name: also, origin: "environment (" + also + ")", text: other}
-		if text == "" {
+		o, _, oerr := l.variable(r, also)
+		switch {
+		case o.text == "" && oerr == nil:
+		case g.text == "" && err == nil:
 			l.notice(r, also+" is read as "+r.Name)
-			return o, true, nil
+			g, found, err = o, true, oerr
+		case oerr == nil:
+			l.same(rank, r, g, o)
 		}
-		l.same(rank, r, g, o)
 	}
-	return g, set, nil
+	return g, found, err
+}
+
+// variable looks at one name and, for a secret, at the file that NAME_FILE names.
+func (l *loader) variable(r row, name string) (g given, found bool, err error) {
+	text, set := l.env[name]
+	g = given{name: name, origin: "environment", text: text}
+	if name != r.Name {
+		g.origin = "environment (" + name + ")"
+	}
+	path := l.env[name+"_FILE"]
+	if !r.Secret || path == "" {
+		return g, set, nil
+	}
+	g.name, g.origin = name+"_FILE", "file "+path+" ("+name+"_FILE)"
+	if text != "" {
+		return g, true, fmt.Errorf("given together with %s; keep one", name)
+	}
+	g.text, err = l.secretFile(path)
+	return g, true, err
 }
 
 // same reports two names of one setting that disagree.

@@ -214,11 +214,11 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"PROOFPOINT_ET_INTELLIGENCE_TIMEOUT=1us", `PROOFPOINT_ET_INTELLIGENCE_TIMEOUT="1us": must be at least 1ms`},
 		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA=5/fortnight", `PROOFPOINT_ET_INTELLIGENCE_QUOTA="5/fortnight": "5/fortnight": "fortnight" is not a period; use second, minute, hour, day, week or month`},
 		{"ENRICHGATE_HTTP_LISTEN=8080", `ENRICHGATE_HTTP_LISTEN="8080": not host:port; write for example 127.0.0.1:8080, or off`},
-		{"ENRICHGATE_HTTP_LISTEN=:8080", `ENRICHGATE_HTTP_LISTEN=":8080": listening beyond this host needs ENRICHGATE_HTTP_TOKEN`},
-		{"ENRICHGATE_HTTP_LISTEN=0.0.0.0:80", `ENRICHGATE_HTTP_LISTEN="0.0.0.0:80": listening beyond this host needs ENRICHGATE_HTTP_TOKEN`},
-		{"ENRICHGATE_HTTP_LISTEN=[::]:80", `ENRICHGATE_HTTP_LISTEN="[::]:80": listening beyond this host needs ENRICHGATE_HTTP_TOKEN`},
-		{"ENRICHGATE_HTTP_LISTEN=0:80", `ENRICHGATE_HTTP_LISTEN="0:80": listening beyond this host needs ENRICHGATE_HTTP_TOKEN`},
-		{"ENRICHGATE_HTTP_LISTEN=localhost.example.com:80", `ENRICHGATE_HTTP_LISTEN="localhost.example.com:80": listening beyond this host needs ENRICHGATE_HTTP_TOKEN`},
+		{"ENRICHGATE_HTTP_LISTEN=:8080", `ENRICHGATE_HTTP_LISTEN=":8080": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
+		{"ENRICHGATE_HTTP_LISTEN=0.0.0.0:80", `ENRICHGATE_HTTP_LISTEN="0.0.0.0:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
+		{"ENRICHGATE_HTTP_LISTEN=[::]:80", `ENRICHGATE_HTTP_LISTEN="[::]:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
+		{"ENRICHGATE_HTTP_LISTEN=0:80", `ENRICHGATE_HTTP_LISTEN="0:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
+		{"ENRICHGATE_HTTP_LISTEN=localhost.example.com:80", `ENRICHGATE_HTTP_LISTEN="localhost.example.com:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
 		{"ENRICHGATE_WORKERS=0", `ENRICHGATE_WORKERS="0": not a whole number from 1 to 1024`},
 		{"ENRICHGATE_DATA_DIR=~/data", `ENRICHGATE_DATA_DIR="~/data": ~ is not expanded; write the whole path`},
 		{"ENRICHGATE_CONFIG=nowhere.yml", "nowhere.yml: cannot be read: no such file or directory"},
@@ -253,7 +253,7 @@ func TestReportShape(t *testing.T) {
 	_, err := Load(o)
 	const want = `config: 3 problems (config.yml + environment)
   PROOFPOINT_ET_INTELLIGENCE_CACHE_TTL="24 h": not a duration; write PT24H or 24h
-  enrichgate.http_listen="0.0.0.0:8080" (config.yml:14): listening beyond this host needs ENRICHGATE_HTTP_TOKEN
+  enrichgate.http_listen="0.0.0.0:8080" (config.yml:14): listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN
   PROOFPOINT_ET_INTELLIGENCE_QUOTA_PER_MNTH: unknown; did you mean PROOFPOINT_ET_INTELLIGENCE_QUOTA?
 run 'enrichgate config check' to try again without starting`
 	if err == nil || err.Error() != want {

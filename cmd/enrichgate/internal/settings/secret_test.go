@@ -81,7 +81,7 @@ func TestSettingsDoNotPrintSecrets(t *testing.T) {
 	if strings.Contains(got, hunter) || strings.Contains(got, key[40:60]) {
 		t.Error(got)
 	}
-	if n := len(s.Secrets()); n != 8 {
+	if n := len(s.Secrets()); n != 9 {
 		t.Errorf("Secrets() has %d", n)
 	}
 	for _, v := range s.Values() {

@@ -72,8 +72,15 @@ type Settings struct {
 	DataDir string
 	// HTTPListen is host:port of the page, the API and the metrics; empty means off.
 	HTTPListen string
-	// HTTPToken is asked of HTTP clients; it is set whenever HTTPListen is beyond loopback.
-	HTTPToken Secret
+	// AdminToken is for those who may spend and change things over HTTP.
+	AdminToken Secret
+	// ReadToken is for those who may look. It is set whenever HTTPListen is
+	// beyond loopback, if need be to the admin's.
+	ReadToken Secret
+	// LedgerRetention is how long the ledger's entries are kept.
+	LedgerRetention time.Duration
+	// AuditValues is "plain", "hashed" or "none": how values stand in the ledger.
+	AuditValues string
 	// Workers is how many messages are handled at the same time.
 	Workers int
 	// ShutdownTimeout bounds the time for which running work is waited for.
@@ -140,7 +147,7 @@ func (s *Settings) Origin(name string) string {
 // Secrets returns every secret that is set, for a log handler to look out for.
 func (s *Settings) Secrets() []string {
 	all := []Secret{
-		s.OpenCTIToken, s.HTTPToken, s.MQPass, s.MQUseSSLPassphrase,
+		s.OpenCTIToken, s.AdminToken, s.ReadToken, s.MQPass, s.MQUseSSLPassphrase,
 		s.MQUseSSLKey, s.ListenAPISSLKey,
 	}
 	for _, source := range s.Sources {

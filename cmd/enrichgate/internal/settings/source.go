@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,15 @@ type Source struct {
 	// Reserve is the share of each window, in percent, that a trigger leaves to
 	// the others.
 	Reserve map[quota.Trigger]int
+	// Margin is the share of each window, in percent, that nobody may use.
+	Margin int
+	// InitialUsed are units that were used elsewhere before the ledger began.
+	InitialUsed map[quota.Period]int64
+	// ClientBudgets and PlaybookBudgets are limits of their own, by the client's
+	// name and the playbook's id.
+	ClientBudgets, PlaybookBudgets map[string][]quota.Limit
+	// UnitPrice of a unit as a decimal number, in Currency; empty when unknown.
+	UnitPrice, Currency string
 	// OnExhausted is what is done when a quota refuses for long: "stale", "skip",
 	// "wait" or "defer".
 	OnExhausted string
@@ -73,6 +83,18 @@ func (s *Source) Duration(param string) time.Duration {
 		return 0 // not set: what is set was parsed before
 	}
 	return d
+}
+
+// Account is what the ledger lets the source spend.
+func (s *Source) Account() quota.Account {
+	a := quota.Account{
+		Limits: s.Limits, Floors: map[quota.Trigger]float64{}, Margin: float64(s.Margin) / 100, Initial: s.InitialUsed,
+		Clients: s.ClientBudgets, Playbooks: s.PlaybookBudgets,
+	}
+	for trigger, percent := range s.Reserve {
+		a.Floors[trigger] = float64(percent) / 100
+	}
+	return a
 }
 
 // QuotaText is the limits as an operator writes them, or "none".
@@ -164,7 +186,7 @@ func sourceSecret(source, name string) parser {
 
 func sourcePolicyRows(spec SourceSpec) []row {
 	return []row{
-		{Setting: Setting{Name: "MAX_TLP", YAML: "max_tlp", Title: "highest TLP", Kind: KindTLP, Default: "TLP:AMBER+STRICT", For: NeedLookup,
+		{Setting: Setting{Name: "MAX_TLP", YAML: "max_tlp", Title: "highest TLP", Kind: KindTLP, Default: cmp.Or(spec.MaxTLP, "TLP:AMBER+STRICT"), For: NeedLookup,
 			Help: "Highest marking of an entity that may be looked up; newer releases of the public connectors call it CONNECTOR_MAX_TLP, which is read too."},
 			also: []string{"CONNECTOR_MAX_TLP"}, alsoYAML: "connector.max_tlp",
 			parse: tlp(of(spec, func(s *Source) *string { return &s.MaxTLP }))},
@@ -174,7 +196,7 @@ func sourcePolicyRows(spec SourceSpec) []row {
 		{Setting: Setting{Name: "SKIP_PRIVATE", YAML: "skip_private", Title: "skip private addresses", Kind: KindBool, Default: "true", For: NeedLookup,
 			Help: "Whether private and reserved addresses are answered without a call."},
 			parse: boolean(of(spec, func(s *Source) *bool { return &s.SkipPrivate }))},
-		{Setting: Setting{Name: "TIMEOUT", YAML: "timeout", Title: "call timeout", Kind: KindDuration, Default: "PT20S", For: NeedLookup,
+		{Setting: Setting{Name: "TIMEOUT", YAML: "timeout", Title: "call timeout", Kind: KindDuration, Default: FormatDuration(cmp.Or(spec.Timeout, 20*time.Second)), For: NeedLookup,
 			Help: "How long one call to the provider may take, at most PT5M."},
 			parse: duration(time.Millisecond, 5*time.Minute, of(spec, func(s *Source) *time.Duration { return &s.Timeout }))},
 	}
@@ -202,7 +224,7 @@ func sourceCacheRows(spec SourceSpec) []row {
 		{Setting: Setting{Name: "CACHE_NEGATIVE_TTL", YAML: "cache_negative_ttl", Title: "cache TTL of no record", Kind: KindDuration, DefaultNote: "each endpoint's own, at most CACHE_TTL", Example: "PT6H", For: NeedLookup,
 			Help: "How long the answer that nothing is known stays fresh."},
 			parse: duration(1, century, of(spec, func(s *Source) *time.Duration { return &s.CacheNegativeTTL }))},
-		{Setting: Setting{Name: "CACHE_STALE", YAML: "cache_stale", Title: "stale answers", Kind: KindDuration, Default: "P7D", For: NeedLookup,
+		{Setting: Setting{Name: "CACHE_STALE", YAML: "cache_stale", Title: "stale answers", Kind: KindDuration, Default: FormatDuration(cmp.Or(spec.Stale, week)), For: NeedLookup,
 			Help: "How long an expired answer may still be served, marked as such, when the quota or the provider refuses; 0 means never."},
 			parse: duration(0, century, of(spec, func(s *Source) *time.Duration { return &s.CacheStale }))},
 	}

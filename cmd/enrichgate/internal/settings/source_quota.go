@@ -43,6 +43,18 @@ func sourceQuotaRows(spec SourceSpec) []row {
 			parse: integer(0, 23, of(spec, func(s *Source) *int { return &s.reset.hour }))},
 	}
 	rows = append(rows,
+		row{Setting: Setting{Name: "QUOTA_SAFETY_MARGIN", YAML: "quota_safety_margin", Title: "quota safety margin", Kind: KindInt, Default: "0", For: NeedData,
+			Help: "Share of each window in percent, up to 50, that nobody may use: for a provider whose count or clock differs a little."},
+			parse: integer(0, 50, of(spec, func(s *Source) *int { return &s.Margin }))},
+		row{Setting: Setting{Name: "QUOTA_INITIAL_USED", YAML: "quota_initial_used", Title: "units used elsewhere", Kind: KindQuota, DefaultNote: "none", Example: "1200/month", For: NeedData,
+			Help: "Units that the key had used in a window before the ledger began, such as 1200/month; counted once."},
+			parse: initialUsed(of(spec, func(s *Source) *map[quota.Period]int64 { return &s.InitialUsed }))},
+		row{Setting: Setting{Name: "UNIT_PRICE", YAML: "unit_price", Title: "price of a unit", Kind: KindText, DefaultNote: "unknown", Example: "0.040", For: NeedData,
+			Help: "What a unit costs, for the page: it says what was spent and saved in money too."},
+			parse: matching(`^[0-9]{1,9}(\.[0-9]{1,9})?$`, "not a price; write a decimal number such as 0.040", of(spec, func(s *Source) *string { return &s.UnitPrice }))},
+		row{Setting: Setting{Name: "CURRENCY", YAML: "currency", Title: "currency", Kind: KindText, Default: "EUR", For: NeedData,
+			Help: "Currency of the price, as ISO 4217 names it."},
+			parse: matching(`^[A-Z]{3}$`, "not a currency; write its three letters, such as EUR", of(spec, func(s *Source) *string { return &s.Currency }))},
 		row{Setting: Setting{Name: "QUOTA_ON_EXHAUSTED", YAML: "quota_on_exhausted", Title: "when a quota is exhausted", Kind: KindEnum, Default: "stale", Values: []string{"stale", "skip", "wait", "defer"}, For: NeedLookup,
 			Help: "stale serves expired answers, marked so; skip leaves the parts out; wait waits for the window, up to QUOTA_MAX_WAIT; defer keeps the message on disk and resumes it when the window opens."},
 			parse: oneOf(of(spec, func(s *Source) *string { return &s.OnExhausted }), "stale", "skip", "wait", "defer")},
@@ -84,6 +96,22 @@ func limits(field func(*Settings) *[]quota.Limit) parser {
 		}
 		*field(t.Settings) = parsed
 		return v, nil
+	}
+}
+
+// initialUsed accepts units per period, written as limits are.
+func initialUsed(field func(*Settings) *map[quota.Period]int64) parser {
+	return func(t *target, v string) (string, error) {
+		parsed, err := quota.ParseLimits(v)
+		if err != nil {
+			return "", err
+		}
+		used := map[quota.Period]int64{}
+		for _, l := range parsed {
+			used[l.Per] = l.Units
+		}
+		*field(t.Settings) = used
+		return strings.TrimSpace(v), nil
 	}
 }
 

@@ -24,6 +24,12 @@ type SourceSpec struct {
 	Params []ParamSpec
 	// Quota is the default of its limits, as quota.ParseLimits reads them.
 	Quota string
+	// MaxTLP is the default of the strictest marking that is looked up; empty
+	// means "TLP:AMBER+STRICT".
+	MaxTLP string
+	// Timeout and Stale are the defaults of the longest call and of how long an
+	// expired answer may be served; zero means 20 s and 7 days.
+	Timeout, Stale time.Duration
 	// Scope are the entity types that it knows, as OpenCTI names them.
 	Scope []string
 	// Endpoints are its calls.

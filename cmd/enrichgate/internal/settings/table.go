@@ -3,6 +3,8 @@ package settings
 import (
 	"slices"
 	"time"
+
+	"github.com/enrichgate/enrichgate/quota"
 )
 
 // Need says what a command is going to do, and so which settings it cannot do
@@ -229,9 +231,19 @@ func gatewayRows() []row {
 		{Setting: Setting{Name: "ENRICHGATE_HTTP_LISTEN", YAML: "enrichgate.http_listen", Title: "HTTP address", Kind: KindListen, Default: "127.0.0.1:8080", For: NeedData,
 			Help: "host:port of the page, the API and the metrics, or off; beyond this host only with a token."},
 			parse: httpListen},
-		{Setting: Setting{Name: "ENRICHGATE_HTTP_TOKEN", YAML: "enrichgate.http_token", Title: "HTTP token", Kind: KindSecret, Secret: true, DefaultNote: "none",
-			Help: "Token that HTTP clients must send."},
-			parse: headerSecret(func(s *Settings) *Secret { return &s.HTTPToken })},
+		{Setting: Setting{Name: "ENRICHGATE_ADMIN_TOKEN", YAML: "enrichgate.admin_token", Title: "Admin token", Kind: KindSecret, Secret: true, DefaultNote: "none", Aliases: []string{"ENRICHGATE_HTTP_TOKEN"},
+			Help: "Token of those who may spend and change things over HTTP and on the page; ENRICHGATE_HTTP_TOKEN is read too."},
+			also: []string{"ENRICHGATE_HTTP_TOKEN"}, alsoYAML: "enrichgate.http_token",
+			parse: headerSecret(func(s *Settings) *Secret { return &s.AdminToken })},
+		{Setting: Setting{Name: "ENRICHGATE_READ_TOKEN", YAML: "enrichgate.read_token", Title: "Read token", Kind: KindSecret, Secret: true, DefaultNote: "none on this host, the admin's beyond",
+			Help: "Token of those who may look."},
+			parse: headerSecret(func(s *Settings) *Secret { return &s.ReadToken })},
+		{Setting: Setting{Name: "ENRICHGATE_LEDGER_RETENTION", YAML: "enrichgate.ledger_retention", Title: "Ledger retention", Kind: KindDuration, Default: "P400D", For: NeedData,
+			Help: "How long entries of the ledger are kept, at least P32D; what is older is replaced by a summary."},
+			parse: duration(quota.MinRetention, century, func(s *Settings) *time.Duration { return &s.LedgerRetention })},
+		{Setting: Setting{Name: "ENRICHGATE_AUDIT_VALUES", YAML: "enrichgate.audit_values", Title: "Values in the ledger", Kind: KindEnum, Default: "plain", Values: []string{"plain", "hashed", "none"}, For: NeedData,
+			Help: "How the values that were looked up stand in the ledger; hashed ones can be searched for, not read."},
+			parse: oneOf(func(s *Settings) *string { return &s.AuditValues }, "plain", "hashed", "none")},
 		{Setting: Setting{Name: "ENRICHGATE_WORKERS", YAML: "enrichgate.workers", Title: "Workers", Kind: KindInt, Default: "64",
 			Help: "How many messages are handled at the same time."},
 			parse: integer(1, 1024, func(s *Settings) *int { return &s.Workers })},

@@ -14,11 +14,11 @@ func (l *loader) unknownKeys() {
 		known[r.YAML] = true
 		known[r.alsoYAML] = true
 		if r.Secret {
-			known[r.YAML+"_file"] = true
+			known[r.YAML+"_file"], known[r.alsoYAML+"_file"] = true, true
 		}
 	}
 	for _, spec := range l.o.Sources {
-		known[spec.Name+"."+keyLimits] = true
+		known[spec.Name+"."+keyLimits], known[spec.Name+"."+keyBudgets] = true, true
 	}
 	for _, e := range l.doc.keys {
 		switch path := e.path(); {
@@ -57,12 +57,11 @@ func (l *loader) unknownSection(e entry) {
 func (l *loader) unknownVariables() {
 	known := map[string]bool{"": true}
 	for _, r := range l.rows {
-		known[r.Name] = true
-		for _, also := range r.also {
-			known[also] = true
-		}
-		if r.Secret {
-			known[r.Name+"_FILE"] = true
+		for _, name := range append([]string{r.Name}, r.also...) {
+			known[name] = true
+			if r.Secret {
+				known[name+"_FILE"] = true
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
@@ -145,12 +144,10 @@ func (l *loader) ignored(shown, name string) {
 func (l *loader) envNames(prefix string) []string {
 	var names []string
 	for _, r := range l.rows {
-		if !strings.HasPrefix(r.Name, prefix) {
-			continue
-		}
-		names = append(names, r.Name)
-		if r.Secret {
-			names = append(names, r.Name+"_FILE")
+		for _, name := range append([]string{r.Name}, r.also...) {
+			if strings.HasPrefix(name, prefix) {
+				names = append(names, withFile(name, r.Secret, "_FILE")...)
+			}
 		}
 	}
 	return names
@@ -160,13 +157,19 @@ func (l *loader) envNames(prefix string) []string {
 func (l *loader) yamlNames(section string) []string {
 	var names []string
 	for _, r := range l.rows {
-		if !strings.HasPrefix(r.YAML, section+".") {
-			continue
-		}
-		names = append(names, r.YAML)
-		if r.Secret {
-			names = append(names, r.YAML+"_file")
+		for _, path := range []string{r.YAML, r.alsoYAML} {
+			if strings.HasPrefix(path, section+".") {
+				names = append(names, withFile(path, r.Secret, "_file")...)
+			}
 		}
 	}
 	return names
+}
+
+// withFile is a name, and for a secret that of its file.
+func withFile(name string, secret bool, suffix string) []string {
+	if secret {
+		return []string{name, name + suffix}
+	}
+	return []string{name}
 }

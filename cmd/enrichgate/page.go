@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/enrichgate/enrichgate/dashboards"
+	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/quota"
+)
+
+// pageBackend shows the page what the daemon is, and carries out what an
+// operator orders there.
+type pageBackend struct {
+	app    *app
+	recent *recentDecisions
+	checks func() map[string]error
+}
+
+// page makes the web page.
+func (a *app) page(checks func() map[string]error) *dashboards.Page {
+	b := &pageBackend{app: a, recent: a.decisions, checks: checks}
+	return dashboards.New(dashboards.Config{
+		Reader: b, Decisions: a.decisions, Books: b, Answers: b, Admin: b,
+		ReadToken: a.settings.ReadToken.Reveal(), AdminToken: a.settings.AdminToken.Reveal(), Version: version(), Log: a.log,
+	})
+}
+
+// site is what the operator's listener answers: what machines ask for, and the
+// page, which is everything else.
+func site(page, machines http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		switch first {
+		case "metrics", "livez", "healthz", "readyz", "api", "proxy":
+			machines.ServeHTTP(w, r)
+		default:
+			page.ServeHTTP(w, r)
+		}
+	})
+}
+
+// recentDecisions keeps the last enrichments for the page, and what was saved
+// since the start. Safe for concurrent use.
+type recentDecisions struct {
+	mu    sync.Mutex
+	last  uint64
+	kept  []dashboards.Decision // oldest first
+	saved map[string]dashboards.Saved
+}
+
+// mostDecisions are kept.
+const mostDecisions = 500
+
+func newRecentDecisions() *recentDecisions {
+	return &recentDecisions{saved: map[string]dashboards.Saved{}}
+}
+
+// observe takes one in; it is what enrich.Config.Observe wants.
+func (r *recentDecisions) observe(d enrich.Decided) {
+	one := decisionOf(d)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	one.ID = r.last
+	if len(r.kept) == mostDecisions {
+		r.kept = slices.Delete(r.kept, 0, 1)
+	}
+	r.kept = append(r.kept, one)
+	saved := r.saved[d.Source]
+	for _, p := range d.Result.Parts {
+		saved.Lookups++
+		if !p.Cached() || p.Err != nil {
+			continue
+		}
+		saved.Hits++
+		switch {
+		case p.Origin.String() == "shared":
+			saved.Shared += p.Lookup.Units
+		case p.Class == enrich.NotFound || p.Class == enrich.InvalidInput:
+			saved.Negative += p.Lookup.Units
+		default:
+			saved.Cache += p.Lookup.Units
+		}
+	}
+	r.saved[d.Source] = saved
+}
+
+// Decisions implements dashboards.Decisions.
+func (r *recentDecisions) Decisions() []dashboards.Decision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := slices.Clone(r.kept)
+	slices.Reverse(list)
+	return list
+}
+
+func (r *recentDecisions) count() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+func (r *recentDecisions) savedOf(source string) dashboards.Saved {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.saved[source]
+}
+
+func decisionOf(d enrich.Decided) dashboards.Decision {
+	e := d.Request.Entity
+	one := dashboards.Decision{
+		Time: d.At, Took: d.Took, Source: d.Source, Value: e.Subject(), Type: e.Type,
+		Trigger: d.Request.Trigger.String(), Client: d.Request.Client, Playbook: d.Request.PlaybookName, Work: d.Request.Work,
+		TLP: strings.Join(e.TLP, ", "), Fate: d.Fate.String(), Reason: d.Text, Units: d.Result.Units(), Objects: len(d.Result.Bundle.Objects),
+	}
+	if one.Playbook == "" {
+		one.Playbook = d.Request.Playbook
+	}
+	for _, p := range d.Result.Parts {
+		part := dashboards.Part{Endpoint: p.Lookup.Endpoint, Class: p.Class.String(), Stale: p.Stale, Units: p.Units}
+		if p.Entry != nil {
+			part.From, part.Age = p.Origin.String(), d.At.Sub(p.Entry.StoredAt)
+		}
+		if p.Err != nil {
+			part.Error = p.Err.Error()
+		}
+		if p.Cached() && p.Err == nil {
+			one.Saved += p.Lookup.Units
+		}
+		one.Parts = append(one.Parts, part)
+	}
+	return one
+}
+
+// Entries implements dashboards.Books.
+func (b *pageBackend) Entries(ctx context.Context, f dashboards.EntryFilter, show func(dashboards.Entry) error) error {
+	filter := quota.Filter{Source: f.Source, Kind: f.Kind, Trigger: f.Trigger, After: f.Before, Newest: true}
+	return b.app.ledger.Entries(filter, func(e quota.Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !holds(f.Text, e.Subject, e.Client, e.Playbook, e.PlaybookName, e.Person, e.Work, e.By, e.Reason) {
+			return nil
+		}
+		return show(dashboards.Entry{
+			Seq: e.Seq, Time: e.Time, Kind: e.Kind, Ref: e.Ref, Source: e.Account, Endpoint: e.Endpoint, Subject: e.Subject, Units: e.Units,
+			Trigger: e.Trigger, Work: e.Work, Playbook: e.Playbook, Client: e.Client, Status: e.Status, By: e.By, Reason: e.Reason,
+		})
+	})
+}
+
+// holds says whether a text occurs in one of the others, in any case.
+func holds(text string, in ...string) bool {
+	text = strings.ToLower(text)
+	return text == "" || slices.ContainsFunc(in, func(s string) bool { return strings.Contains(strings.ToLower(s), text) })
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/dashboards"
+	"github.com/enrichgate/enrichgate/quota"
+)
+
+// State implements dashboards.Reader.
+func (b *pageBackend) State(context.Context) dashboards.State {
+	now := time.Now()
+	usages := b.app.ledger.Usage()
+	s := dashboards.State{At: now, Cache: b.cacheStats(), Health: b.health()}
+	for _, source := range b.app.settings.Enabled() {
+		i := slices.IndexFunc(usages, func(u quota.Usage) bool { return u.Source == source.Spec.Name })
+		if i >= 0 {
+			s.Sources = append(s.Sources, b.source(source, usages[i], now))
+		}
+	}
+	s.Clients = b.clientList(usages)
+	return s
+}
+
+// Version implements dashboards.Reader: it grows with every entry of the ledger
+// and with every decision.
+func (b *pageBackend) Version() uint64 { return b.app.ledger.Stats().Entries + b.recent.count() }
+
+func (b *pageBackend) source(s *settings.Source, u quota.Usage, now time.Time) dashboards.Source {
+	d := dashboards.Source{
+		Name: s.Spec.Name, Title: s.Spec.Title, MaxTLP: s.MaxTLP, BaseURL: s.BaseURL, Types: s.Spec.Scope,
+		Spent: u.Spent, Uncertain: u.Uncertain, Pending: u.Pending, Saved: b.recent.savedOf(s.Spec.Name), Currency: s.Currency,
+	}
+	d.Price, _ = strconv.ParseFloat(s.UnitPrice, 64) // empty: no price; else the settings saw to it
+	if g := b.app.gateways[s.Spec.Name]; g != nil {
+		d.Circuit = g.Circuit()
+	}
+	if p := u.Paused; p != nil {
+		d.Pause = &dashboards.Pause{By: p.By, Reason: p.Reason}
+		if p.Until != nil {
+			d.Pause.Until = *p.Until
+		}
+	}
+	for _, w := range u.Windows {
+		d.Windows = append(d.Windows, b.window(s.Spec.Name, w, now))
+	}
+	return d
+}
+
+func (b *pageBackend) window(source string, u quota.WindowUsage, now time.Time) dashboards.Window {
+	w := dashboards.Window{
+		Period: u.Window, Rolling: u.Rolling, Limit: u.Limit, Used: u.Used, Pending: u.Pending, Left: u.Remaining,
+		Start: u.StartsAt, Reset: u.ResetsAt,
+	}
+	for _, t := range quota.Triggers() {
+		if n := u.Floors[t.String()]; n > 0 {
+			w.Floors = append(w.Floors, dashboards.Floor{Trigger: t.String(), Units: n})
+		}
+		if n := u.ByTrigger[t.String()]; n > 0 {
+			w.Spent.Triggers = append(w.Spent.Triggers, dashboards.Share{Name: t.String(), Units: n})
+		}
+	}
+	if u.Outside != 0 {
+		w.Spent.Triggers = append(w.Spent.Triggers, dashboards.Share{Name: "elsewhere", Units: u.Outside})
+	}
+	slices.SortStableFunc(w.Spent.Triggers, func(a, b dashboards.Share) int { return cmp.Compare(b.Units, a.Units) })
+	if u.Limit != u.Configured {
+		w.Changed = fmt.Sprintf("the limit is %d in this window; the settings say %d", u.Limit, u.Configured)
+	}
+	if length := u.ResetsAt.Sub(u.StartsAt); !u.Rolling && length >= 23*time.Hour {
+		w.Forecast = forecastOf(u, now)
+		w.History = b.burnDown(source, u, now)
+		b.spenders(source, &w, now)
+	}
+	return w
+}
+
+// spenders fills in which clients and playbooks spent. What the disk does not
+// give is left out: the page is shown all the same.
+func (b *pageBackend) spenders(source string, w *dashboards.Window, now time.Time) {
+	all, err := b.app.ledger.Spenders(source, w.Start, now)
+	if err != nil {
+		b.app.log.Warn("the page cannot tell who spent", "error", err)
+		return
+	}
+	for _, s := range all {
+		share := dashboards.Share{Name: s.Name, Units: s.Units}
+		if s.Owner.Kind == quota.OfPlaybook {
+			w.Spent.Playbooks = append(w.Spent.Playbooks, share)
+		} else {
+			w.Spent.Clients = append(w.Spent.Clients, share)
+		}
+	}
+}
+
+// burnDownPoints is how fine the chart of a window is.
+const burnDownPoints = 96
+
+// burnDown is what was left of a window over time. What was used elsewhere has
+// no time, and is taken off from the start.
+func (b *pageBackend) burnDown(source string, u quota.WindowUsage, now time.Time) []dashboards.Point {
+	step := max(time.Minute, now.Sub(u.StartsAt)/burnDownPoints).Truncate(time.Minute)
+	history, err := b.app.ledger.History(source, u.StartsAt, now, step)
+	if err != nil {
+		b.app.log.Warn("the page cannot draw the burn-down", "error", err)
+		return nil
+	}
+	left := u.Ceiling - max(0, u.Outside)
+	points := []dashboards.Point{{At: u.StartsAt, Left: left}}
+	for _, p := range history {
+		left -= p.Total
+		at := p.Start.Add(step)
+		if at.After(now) {
+			at = now
+		}
+		points = append(points, dashboards.Point{At: at, Left: max(0, left)})
+	}
+	return points
+}
+
+// forecastOf names the estimate that runs out first; without one, the rate of
+// the window so far, once there is enough to go by.
+func forecastOf(u quota.WindowUsage, now time.Time) *dashboards.Forecast {
+	if f := u.Forecast; f != nil {
+		d := &dashboards.Forecast{RunsOut: f.At, Basis: "this window so far"}
+		if f.Latest != nil {
+			d.Latest = *f.Latest
+		}
+		switch {
+		case f.Last6h != nil && f.Last6h.Equal(f.At):
+			d.Basis = "the last 6 h"
+		case f.Week != nil && f.Week.Equal(f.At):
+			d.Basis = "the last 7 days"
+		}
+		if hours := f.At.Sub(now).Hours(); hours > 0 {
+			d.Rate = float64(u.Remaining) / hours
+		}
+		return d
+	}
+	const enough = 20
+	passed := now.Sub(u.StartsAt)
+	if spent := u.Used - max(0, u.Outside); spent >= enough && passed > u.ResetsAt.Sub(u.StartsAt)/20 {
+		return &dashboards.Forecast{Rate: float64(spent) / passed.Hours(), Basis: "this window so far"}
+	}
+	return nil
+}
+
+func (b *pageBackend) cacheStats() dashboards.CacheStats {
+	s := b.app.cache.Stats()
+	return dashboards.CacheStats{
+		MemoryHits: s.MemoryHits, DiskHits: s.DiskHits, Shared: s.Shared, Misses: s.Misses,
+		Swept: s.Swept, Damaged: s.Damaged, WriteErrors: s.WriteErrors, SizeBytes: s.SizeBytes, Entries: -1,
+	}
+}
+
+// health is every check of readiness, and the cache's disk.
+func (b *pageBackend) health() []dashboards.Check {
+	checks := b.checks()
+	checks["ledger"] = b.app.ledger.Healthy()
+	var all []dashboards.Check
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		c := dashboards.Check{Name: name, Says: "works"}
+		if err := checks[name]; err != nil {
+			c.Level, c.Says = dashboards.Bad, err.Error()
+			if name == "ledger" {
+				c.Advice = "Nothing is spent until the disk takes the ledger again: make room, or mend the disk."
+			}
+		}
+		all = append(all, c)
+	}
+	if n := b.app.cache.Stats().WriteErrors; n > 0 {
+		all = append(all, dashboards.Check{Name: "cache", Level: dashboards.Warn, Says: fmt.Sprintf("%d writes failed", n),
+			Advice: "Answers that cannot be kept are paid for again: look at the disk."})
+	}
+	return all
+}
+
+// clientList is every client with a token, and whoever else has a budget.
+func (b *pageBackend) clientList(usages []quota.Usage) []dashboards.Client {
+	all := map[string]dashboards.Client{}
+	for _, c := range b.app.clients.List() {
+		one := dashboards.Client{Name: c.Name, Sources: c.Sources, MaxTLP: c.MaxTLP}
+		if c.LastUsedAt != nil {
+			one.LastUsed = *c.LastUsedAt
+		}
+		if c.ExpiresAt != nil {
+			one.Expires = *c.ExpiresAt
+		}
+		all[c.Name] = one
+	}
+	for _, u := range usages {
+		for _, c := range u.Clients {
+			one := all[c.Name]
+			one.Name = c.Name
+			for _, w := range c.Windows {
+				one.Budgets = append(one.Budgets, dashboards.Budget{Source: u.Source, Period: w.Window, Limit: w.Limit, Used: w.Used, Reset: w.ResetsAt})
+			}
+			all[c.Name] = one
+		}
+	}
+	b.spentBy(all)
+	return slices.SortedFunc(maps.Values(all), func(a, b dashboards.Client) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// spentBy fills in what each client spent as far back as the ledger knows.
+func (b *pageBackend) spentBy(all map[string]dashboards.Client) {
+	for name := range b.app.gateways {
+		spenders, err := b.app.ledger.Spenders(name, time.Unix(0, 0), time.Now())
+		if err != nil {
+			b.app.log.Warn("the page cannot tell who spent", "error", err)
+			return
+		}
+		for _, s := range spenders {
+			if c, ok := all[s.Name]; ok && s.Owner.Kind == quota.OfClient {
+				c.Spent += s.Units
+				all[s.Name] = c
+			}
+		}
+	}
+}
