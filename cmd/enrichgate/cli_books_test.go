@@ -26,7 +26,7 @@ func TestOrdersOnTheSocketAndOnTheDirectory(t *testing.T) {
 			{"quota --jq .[0]|.used,.limit,.left,.floors.playbook", 0, "9300\n9500\n200\n100\n"},
 			{"source pause proofpoint_et_intelligence --for 10m --reason audit", 0, "paused until"},
 			{"quota --jq .[0].paused.reason", 0, "audit\n"},
-			{"lookup 198.51.100.77", exitQuota, "paused"},
+			{"lookup 198.51.100.77", exitUnavailable, "paused"},
 			{"source resume proofpoint_et_intelligence --reason done", 0, "may spend again"},
 			{"source resume proofpoint_et_intelligence --reason again", exitUsage, "not paused"},
 			{"quota resolve proofpoint_et_intelligence spent --reason bill", 0, "0 units"},

@@ -1,157 +1,150 @@
 package main
 
 import (
-	"encoding/json"
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
-	"text/tabwriter"
+	"os"
+	"strings"
 	"time"
 
-	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
-	"github.com/enrichgate/enrichgate/enrich"
-	"github.com/enrichgate/enrichgate/enrich/httpapi"
-	"github.com/enrichgate/enrichgate/quota"
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/output"
 )
 
 type lookupCmd struct {
-	Value  string `arg:"" help:"An IPv4 address, a domain name or an MD5; defanged is fine."`
-	Type   string `help:"The value's type, as OpenCTI or STIX names it (default: what it looks like)."`
-	Source string `help:"The source to ask, when several look such a value up." placeholder:"NAME"`
-	TLP    string `help:"The value's marking, such as TLP:GREEN." placeholder:"TLP"`
-	Output string `help:"text, json, or stix (the bundle alone)." enum:"text,json,stix" default:"text" short:"o"`
+	Values   []string      `arg:"" optional:"" help:"IP addresses, domains, URLs, hashes, CVE ids, …; defanged is fine. - reads them from standard input."`
+	File     string        `help:"Read the values from a file, one a line; # begins a comment." short:"f" type:"path" placeholder:"FILE"`
+	Type     string        `help:"The values' type, as OpenCTI or STIX names it (default: what each looks like)." placeholder:"TYPE"`
+	Source   string        `help:"The source to ask, when several look such a value up." placeholder:"NAME"`
+	TLP      string        `help:"The values' marking, such as TLP:GREEN." placeholder:"TLP"`
+	MaxUnits int64         `help:"Begin nothing that might take the sum above this." placeholder:"N"`
+	NoSpend  bool          `help:"Only what is kept; ask nobody." xor:"age"`
+	Refresh  bool          `help:"Ask again, whatever is kept." xor:"age"`
+	MaxAge   time.Duration `help:"Ask again what is older than this." placeholder:"6h" xor:"age"`
+	Why      bool          `help:"A row for each lookup behind the answer: where it came from, how old it is, what it cost." xor:"form"`
+	STIX     bool          `name:"stix" help:"The STIX bundles alone, one a line." xor:"form"`
+	Yes      bool          `help:"Do not ask before a long list is paid for." short:"y"`
+	output.Options
 }
 
-// Run looks a value up, through the running daemon or straight on the data
+// askAbove is how many values are looked up without asking whether they may
+// cost what they cost.
+const askAbove = 10
+
+// Run looks values up, through the running daemon or straight on the data
 // directory: either way the same cache, ledger and policy.
-func (l lookupCmd) Run(env *environment, c *cli) error {
-	entity, err := enrich.NewEntity(l.Type, l.Value)
+func (l lookupCmd) Run(env *environment, c *cli) (err error) {
+	if err := l.check(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	values, err := l.values(env)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	s, err := c.load(env, settings.NeedData)
+	form, err := l.form(env)
 	if err != nil {
 		return err
 	}
-	answer, err := l.ask(env, c, s, entity)
+	way, err := c.access(env, needKeys, "lookup")
 	if err != nil {
 		return err
 	}
-	switch l.Output {
-	case "stix":
-		_, err = fmt.Fprintf(env.stdout, "%s\n", answer.Bundle)
-	case "json":
-		err = json.NewEncoder(env.stdout).Encode(answer)
-	default:
-		err = printLookup(env.stdout, answer)
+	defer func() { err = errors.Join(err, way.close()) }()
+	b := &lookupBatch{cmd: l, env: env, way: way, values: values, form: form}
+	if len(values) > 1 {
+		if err := b.agree(); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	err = b.run()
+	if len(values) > 1 {
+		b.env.say("%s of %s values: %s units spent, %s saved", grouped(int64(b.done)), grouped(int64(len(values))), grouped(b.units), grouped(b.saved))
 	}
-	return verdict(answer)
+	return errors.Join(err, form.close(), b.verdict(err))
 }
 
-func (l lookupCmd) ask(env *environment, c *cli, s settings.Settings, entity enrich.Entity) (answer httpapi.LookupAnswer, err error) {
-	a, err := openApp(s, newLog(env, s), "lookup", nil)
-	var held *heldError
-	if errors.As(err, &held) {
-		d, err := daemonOf(held)
-		if err != nil {
-			return answer, err
-		}
-		body, err := d.get(env.ctx, "/api/v1/lookup", url.Values{"type": {l.Type}, "value": {l.Value}, "source": {l.Source}, "tlp": {l.TLP}}, "application/json")
-		if err != nil {
-			return answer, coded(err)
-		}
-		return answer, json.Unmarshal(body, &answer)
-	}
-	if err != nil {
-		return answer, err
-	}
-	defer func() { err = errors.Join(err, a.close()) }()
-	if len(a.gateways) == 0 {
-		// Straight on the data directory we ask the provider ourselves.
-		_, err := c.load(env, settings.NeedLookup)
-		return answer, err
-	}
-	if l.TLP != "" {
-		entity.TLP = []string{l.TLP}
-	}
-	gateway, err := enrich.Choose(a.gateways, l.Source, entity)
-	if err != nil {
-		return answer, &exitError{exitUsage, err}
-	}
-	res, err := gateway.Enrich(env.ctx, enrich.Request{Entity: entity, Trigger: quota.Manual, Client: "cli", Patience: 30 * time.Second})
-	if err != nil {
-		var policy *enrich.PolicyError
-		if errors.As(err, &policy) {
-			return answer, &exitError{exitDenied, err}
-		}
-		return answer, &exitError{exitUsage, err}
-	}
-	if env.ctx.Err() != nil {
-		return answer, &exitError{exitInterrupted, errors.New("interrupted")}
-	}
-	return httpapi.NewLookupAnswer(entity, res, time.Now()), nil
-}
-
-// coded gives a problem of the daemon the exit code that the same problem has here.
-func coded(err error) error {
-	var p httpapi.Details
-	if !errors.As(err, &p) {
-		return err
-	}
-	code := map[int]int{
-		http.StatusBadRequest: exitUsage, http.StatusUnauthorized: exitAuth, http.StatusForbidden: exitDenied,
-		http.StatusTooManyRequests: exitQuota, http.StatusBadGateway: exitUnavailable,
-	}[p.Status]
-	if code == 0 {
-		code = 1
-	}
-	return &exitError{code, err}
-}
-
-// verdict is the exit code of an answer: what a script wants to branch on.
-func verdict(a httpapi.LookupAnswer) error {
-	stale, missing, quotaOut := false, 0, false
-	for _, p := range a.Lookups {
-		stale = stale || p.Stale
-		if p.From == "" {
-			missing++
-			quotaOut = quotaOut || p.Class == enrich.QuotaExhausted.String()
-		}
-	}
+func (l lookupCmd) check() error {
 	switch {
-	case quotaOut:
-		return &exitError{code: exitQuota}
-	case missing > 0:
-		return &exitError{code: exitUnavailable}
-	case stale:
-		return &exitError{code: exitStale}
-	case !a.Known:
-		return &exitError{code: exitNotFound}
+	case l.MaxUnits < 0:
+		return errors.New("--max-units is a number from 1")
+	case l.MaxAge < 0 || l.MaxAge > 0 && l.MaxAge < time.Second:
+		return errors.New("--max-age is at least 1s")
+	case l.STIX && (l.Output != "auto" || len(l.Fields) > 0 || l.JQ != ""):
+		return errors.New("--stix has one form; leave --output, --json and --jq away")
 	}
 	return nil
 }
 
-func printLookup(out io.Writer, a httpapi.LookupAnswer) error {
-	fmt.Fprintln(out, a.Summary)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "LOOKUP\tANSWER\tFROM\tAGE\tUNITS")
-	for _, p := range a.Lookups {
-		from, age := p.From, ""
-		if p.StoredAt != nil {
-			age = (time.Duration(p.AgeSeconds) * time.Second).String()
-		}
-		if p.Stale {
-			age += " (expired)"
-		}
-		if from == "" {
-			from = "-"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", p.Endpoint, p.Class, from, age, p.Units)
+// values collects what is to be looked up, in order.
+func (l lookupCmd) values(env *environment) (all []string, err error) {
+	named := l.Values
+	if l.File == "-" {
+		named = append(named, l.File)
 	}
-	return w.Flush()
+	for _, v := range named {
+		if v != "-" {
+			all = append(all, v)
+			continue
+		}
+		if env.stdin == nil {
+			return nil, errors.New("there is no standard input to read")
+		}
+		if all, err = readValues(all, env.stdin); err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+	}
+	if l.File != "" && l.File != "-" {
+		f, err := os.Open(l.File)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if all, err = readValues(all, f); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.File, err)
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no value was given")
+	}
+	return all, nil
+}
+
+// readValues adds the values of a list, one a line.
+func readValues(all []string, r io.Reader) ([]string, error) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
+		if i := strings.Index(line, " #"); i >= 0 {
+			line = strings.TrimSpace(line[:i]) // a # within a word may belong to a URL
+		}
+		if line != "" && !strings.HasPrefix(line, "#") {
+			all = append(all, line)
+		}
+	}
+	return all, lines.Err()
+}
+
+// confirm asks on the terminal whether to go on. Without one the answer is no.
+func (env *environment) confirm(ctx context.Context, question string) (bool, error) {
+	in, ok := env.stdin.(*os.File)
+	if !ok || output.TerminalOf(in, nil).Width == 0 || output.TerminalOf(env.stderr, nil).Width == 0 {
+		return false, nil
+	}
+	fmt.Fprintf(env.stderr, "%s [y/N] ", question)
+	typed := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(in).ReadString('\n')
+		typed <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case word := <-typed:
+		if word == "y" || word == "yes" {
+			return true, nil
+		}
+		return false, &exitError{exitInterrupted, errors.New("nothing was done")}
+	case <-ctx.Done():
+		return false, &exitError{exitInterrupted, errors.New("interrupted")}
+	}
 }

@@ -100,8 +100,11 @@ func (c Cell) text() string {
 	case null(c.Value), c.Value == "":
 		return "-"
 	}
-	if t, ok := c.Value.(time.Time); ok {
-		return t.Local().Format("2006-01-02 15:04:05")
+	switch t := c.Value.(type) {
+	case time.Time:
+		return t.Local().Format(time.DateTime)
+	case *time.Time:
+		return t.Local().Format(time.DateTime)
 	}
 	return plain(c.Value)
 }
