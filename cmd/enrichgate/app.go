@@ -66,11 +66,9 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 		return a, err
 	}
 	a.registry.MustRegister(cache.NewCollector(a.cache))
-	for _, k := range knownSources() {
-		if source := s.Sources[k.spec.Name]; source.Enabled {
-			if err := a.openSource(k, source, trace); err != nil {
-				return a, err
-			}
+	for _, source := range s.Enabled() {
+		if err := a.openSource(source, trace); err != nil {
+			return a, err
 		}
 	}
 	return a, nil
@@ -78,15 +76,15 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 
 // openSource makes a source and its gateway. Without its keys, which only
 // commands that look at the stores may lack, there is none.
-func (a *app) openSource(k knownSource, s *settings.Source, trace func(enrich.Step)) error {
-	for _, one := range k.spec.Secrets {
+func (a *app) openSource(s *settings.Source, trace func(enrich.Step)) error {
+	for _, one := range s.Spec.Secrets {
 		if !one.Optional && s.Secrets[one.Name] == "" {
 			return nil
 		}
 	}
-	opened, err := k.open(s)
+	opened, err := s.Spec.Open(s)
 	if err != nil {
-		return fmt.Errorf("%s: %w", k.spec.Name, err)
+		return fmt.Errorf("%s: %w", s.Spec.Name, err)
 	}
 	policy, err := policyOf(s)
 	source := tunedSource{Source: opened, settings: s, policy: policy}
@@ -96,9 +94,9 @@ func (a *app) openSource(k knownSource, s *settings.Source, trace func(enrich.St
 	}
 	exhaustion, err := enrich.ParseExhaustion(s.OnExhausted)
 	if err != nil {
-		return fmt.Errorf("%s: %w", k.spec.Name, err)
+		return fmt.Errorf("%s: %w", s.Spec.Name, err)
 	}
-	a.gateways[k.spec.Name] = enrich.New(enrich.Config{
+	a.gateways[s.Spec.Name] = enrich.New(enrich.Config{
 		Source: source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: a.log, Registerer: a.registry, Trace: trace,
 		Exhaustion: exhaustion, MaxWait: s.MaxWait, Observe: a.observe,
 	})

@@ -149,5 +149,12 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 
 // load reads the settings for a command.
 func (c *cli) load(env *environment, need settings.Need) (settings.Settings, error) {
-	return settings.Load(settings.Options{Environ: env.environ, ConfigPath: c.Config, Need: need, Sources: sourceSpecs()})
+	o := settings.Options{Environ: env.environ, ConfigPath: c.Config, Need: need}
+	sources, problems := sourcesIn(settings.SourcesDir(o))
+	o.Sources = sources
+	s, err := settings.Load(o)
+	for _, p := range problems {
+		s.Warnings = append(s.Warnings, p.Error())
+	}
+	return s, err
 }

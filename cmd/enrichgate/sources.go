@@ -2,35 +2,54 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/enrich/httpapi"
+	"github.com/enrichgate/enrichgate/enrich/source"
 	"github.com/enrichgate/enrichgate/enrich/source/proofpoint"
 	"github.com/enrichgate/enrichgate/enrich/source/wire"
 )
 
-// knownSource is a source that this build has: what can be set for it, and how
-// it is made of that.
-type knownSource struct {
-	spec settings.SourceSpec
-	open func(*settings.Source) (enrich.Source, error)
-}
-
-// knownSources are all of them, the native ones first.
-func knownSources() []knownSource {
-	return []knownSource{{spec: proofpointSpec(), open: openProofpoint}}
-}
-
-// sourceSpecs is what the settings need to know of them.
+// sourceSpecs are the sources that ship.
 func sourceSpecs() []settings.SourceSpec {
-	var specs []settings.SourceSpec
-	for _, k := range knownSources() {
-		specs = append(specs, k.spec)
-	}
+	specs, _ := sourcesIn("") // a test sees to it that all of them load
 	return specs
+}
+
+// sourcesIn are the sources that ship, the native one first, with those of the
+// operator's own directory; empty means that there is none. What is wrong with a
+// definition costs that one source.
+func sourcesIn(dir string) (specs []settings.SourceSpec, problems []error) {
+	definitions, bad := source.Catalogue()
+	if dir != "" {
+		definitions, bad = source.WithOwn(os.DirFS(dir))
+	}
+	for _, p := range bad {
+		problems = append(problems, fmt.Errorf("a source was not loaded: %w", p))
+	}
+	taken := map[string]string{"opencti": "OpenCTI", "connector": "OpenCTI", "mq": "OpenCTI", "connectors": "OpenCTI", "enrichgate": "enrichgate"}
+	add := func(spec settings.SourceSpec) {
+		for _, name := range spec.Names() {
+			if other, is := taken[name]; is {
+				problems = append(problems, fmt.Errorf("the source %s was not loaded: %s is already a name of %s", spec.Name, name, other))
+				return
+			}
+		}
+		for _, name := range spec.Names() {
+			taken[name] = spec.Name
+		}
+		specs = append(specs, spec)
+	}
+	add(proofpointSpec())
+	for _, d := range definitions {
+		add(declaredSpec(d))
+	}
+	return specs, problems
 }
 
 // proofpointSpec has the names of the public connector, so that moving over is
@@ -42,7 +61,7 @@ func proofpointSpec() settings.SourceSpec {
 		Params: []settings.ParamSpec{{Name: "import_last_seen_time_window", Title: "last-seen window", Kind: settings.KindDuration, Default: "P30D",
 			Help: "How long ago a related domain, address or sample may have been seen last to be imported."}},
 		Quota: "200/minute", Scope: []string{"IPv4-Addr", "Domain-Name", "StixFile"},
-		Family: "PROOFPOINT_", Ghost: "PROOFPOINT_ET_",
+		Family: "PROOFPOINT_", Ghost: "PROOFPOINT_ET_", Open: openProofpoint,
 	}
 	for _, name := range proofpoint.Endpoints() {
 		spec.Endpoints = append(spec.Endpoints, settings.EndpointSpec{Name: name, Units: 1})

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,6 +88,23 @@ func Load(o Options) (Settings, error) {
 		read = plain(s.ConfigFile) + " + environment"
 	}
 	return s, &Problems{Sources: read, List: sortProblems(l.problems)}
+}
+
+// SourcesDir is the folder of the operator's own sources, empty when there is
+// none. It is asked before Load, which must be told of the sources in it.
+func SourcesDir(o Options) string {
+	env := environment(o.Environ)
+	dir, set := env["ENRICHGATE_SOURCES_DIR"]
+	if !set {
+		doc := openConfig(o, cmp.Or(o.ConfigPath, env["ENRICHGATE_CONFIG"]), func(Problem) {}) // Load reports them
+		if e, ok := doc.find("enrichgate.sources_dir"); ok {
+			dir, _ = scalarText(e.value, false)
+		}
+	}
+	if dir = strings.TrimSpace(dir); dir == "" {
+		return ""
+	}
+	return within(o.Dir, dir)
 }
 
 // dropUnused leaves out what nobody wrote of sources that are not enabled.

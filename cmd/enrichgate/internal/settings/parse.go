@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -270,6 +271,25 @@ func folder(field func(*Settings) *string) parser {
 		}
 		*field(t.Settings) = within(t.dir, v)
 		return v, nil
+	}
+}
+
+// directory accepts the path of a directory that is there.
+func directory(field func(*Settings) *string) parser {
+	read := folder(field)
+	return func(t *target, v string) (string, error) {
+		canonical, err := read(t, v)
+		if err != nil {
+			return "", err
+		}
+		info, err := os.Stat(*field(t.Settings))
+		switch {
+		case err != nil:
+			return "", pathless(err)
+		case !info.IsDir():
+			return "", errors.New("not a directory")
+		}
+		return canonical, nil
 	}
 }
 

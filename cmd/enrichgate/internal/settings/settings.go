@@ -70,6 +70,8 @@ type Settings struct {
 
 	// DataDir holds the ledger and the cache.
 	DataDir string
+	// SourcesDir holds the operator's own sources; empty means that there are none.
+	SourcesDir string
 	// HTTPListen is host:port of the page, the API and the metrics; empty means off.
 	HTTPListen string
 	// AdminToken is for those who may spend and change things over HTTP.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strings"
 	"time"
+
+	"github.com/enrichgate/enrichgate/enrich"
 )
 
 // SourceSpec says which settings a source has. The same family of settings is
@@ -37,6 +39,8 @@ type SourceSpec struct {
 	// Family is a shorter prefix under which an unknown name is taken for a
 	// slip of the pen; empty means Prefix.
 	Family string
+	// Open makes the source of what was set for it.
+	Open func(*Source) (enrich.Source, error) `json:"-"`
 	// Ghost is a prefix that the source's public connector documents and does
 	// not read; empty when there is none.
 	Ghost string
@@ -90,6 +94,16 @@ func (s SourceSpec) prefix() string {
 		return s.Prefix
 	}
 	return strings.ToUpper(s.Name) + "_"
+}
+
+// Names are all that the source's settings are called in the environment, and
+// its section. Two sources that share one cannot be set apart.
+func (s SourceSpec) Names() []string {
+	names := []string{s.Name}
+	for _, r := range sourceRows(s) {
+		names = append(append(names, r.Name), r.Aliases...)
+	}
+	return names
 }
 
 func (s SourceSpec) family() string {
