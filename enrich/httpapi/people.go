@@ -63,6 +63,10 @@ func (a *API) clientAdd(w http.ResponseWriter, r *http.Request, who caller) {
 		Problem(w, problemOf(bad("%v", err)))
 		return
 	}
+	if c.Expired(a.cfg.Now()) {
+		Problem(w, problemOf(bad("expires_at: it would have expired already")))
+		return
+	}
 	token, err := a.cfg.Clients.Add(c)
 	if err != nil {
 		Problem(w, clientProblem(err))

@@ -133,6 +133,8 @@ func proxyProblem(source string, part enrich.Part, onlyIfCached bool, now time.T
 	switch {
 	case part.Status >= 400:
 		d.Status = part.Status
+	case part.Class == enrich.RateLimited:
+		d.Status = http.StatusTooManyRequests
 	case part.Class == enrich.TimedOut:
 		d.Status = http.StatusGatewayTimeout
 	}

@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -58,6 +60,7 @@ type options struct {
 	unmarked stixconv.TLP
 	change   func(*httpapi.Config)
 	now      func() time.Time
+	ttl      time.Duration
 }
 
 func newWorld(t *testing.T, o options) *world {
@@ -77,7 +80,7 @@ func newWorld(t *testing.T, o options) *world {
 	limits, err := quota.ParseLimits(o.quota)
 	w.must(err)
 	w.open(limits)
-	source, err := proofpoint.New(proofpoint.Config{BaseURL: upstream.URL + "/v1/", APIKey: vendorKey, SkipPrivate: true})
+	source, err := proofpoint.New(proofpoint.Config{BaseURL: upstream.URL + "/v1/", APIKey: vendorKey, SkipPrivate: true, TTL: o.ttl})
 	w.must(err)
 	t.Cleanup(source.Close)
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -90,6 +93,7 @@ func newWorld(t *testing.T, o options) *world {
 		Ledger:  w.ledger, Cache: w.cache, Clients: w.clients, Recent: w.recent, Repeats: w.repeats,
 		AdminToken: adminToken, ReadToken: readToken, Log: log, Now: o.now,
 	}
+	w.config.ClientsChanged = func() { w.must(w.ledger.SetClients(et, w.clients.Budgets(et))) }
 	if o.change != nil {
 		o.change(&w.config)
 	}
@@ -190,6 +194,7 @@ func (w *world) addClient(c clients.Client) string {
 	w.t.Helper()
 	token, err := w.clients.Add(c)
 	w.must(err)
+	w.must(w.ledger.SetClients(et, w.clients.Budgets(et)))
 	return token
 }
 
@@ -225,3 +230,32 @@ func (l *lockedBuffer) String() string {
 
 // address is the nth of the addresses for documentation.
 func address(n int) string { return fmt.Sprintf("198.51.100.%d", n) }
+
+// stream is an answer that does not end by itself.
+type stream struct {
+	*bufio.Reader
+	leave func()
+}
+
+// stream opens one; last is its Last-Event-ID.
+func (w *world) stream(path, token, last string) stream {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.front.URL+path, nil)
+	w.must(err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := w.client.Do(req)
+	w.must(err)
+	if resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("%d", resp.StatusCode)
+	}
+	leave := func() {
+		cancel()
+		_ = resp.Body.Close()
+	}
+	w.t.Cleanup(leave)
+	return stream{bufio.NewReader(resp.Body), leave}
+}
