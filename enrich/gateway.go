@@ -83,6 +83,11 @@ type Request struct {
 	Work, Playbook, Client string
 	// Person and PlaybookName are names for people, as far as they are known.
 	Person, PlaybookName string
+	// Change is what an automatic request follows: "create" or "update".
+	Change string
+	// Configuration is what the platform sent for this connector with the
+	// request, as it came.
+	Configuration string
 	// Cache says what may be answered from the cache.
 	Cache Directives
 	// Context are the other objects of the bundle that the request came with,

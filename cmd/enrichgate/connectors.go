@@ -1,18 +1,14 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,43 +17,14 @@ import (
 	"github.com/enrichgate/enrichgate/enrich/opencti"
 )
 
-// registration is one connector at work.
-type registration struct {
-	name string
-	*opencti.Connector
-}
-
 // registrations are all connectors of the process.
-type registrations []registration
-
-// run runs all of them until ctx ends. One that fails does not stop the others;
-// the error is that of the last one left.
-func (all registrations) run(ctx context.Context, log *slog.Logger) error {
-	var wg sync.WaitGroup
-	failed := make(chan error, len(all))
-	for _, r := range all {
-		wg.Go(func() {
-			if err := r.Run(ctx); err != nil {
-				failed <- fmt.Errorf("connector %s: %w", r.name, err)
-			}
-		})
-	}
-	go func() { wg.Wait(); close(failed) }()
-	left := len(all)
-	for err := range failed {
-		if left--; left == 0 {
-			return err
-		}
-		log.Error("a connector has ended; the others go on", "error", err)
-	}
-	return nil
-}
+type registrations struct{ *opencti.Group }
 
 // healthy says, per connector, what keeps it from its work.
 func (all registrations) healthy() map[string]error {
 	checks := map[string]error{}
-	for _, r := range all {
-		checks["connector "+r.name] = r.Healthy()
+	for name, err := range all.Health() {
+		checks["connector "+name] = err
 	}
 	return checks
 }
@@ -66,25 +33,26 @@ func (all registrations) healthy() map[string]error {
 func (a *app) connectors(journal *opencti.Journal) (registrations, error) {
 	client, err := platformClient(a.settings)
 	if err != nil {
-		return nil, err
+		return registrations{}, err
 	}
-	var all registrations
+	var all []opencti.Config
 	for _, c := range a.settings.Connectors {
-		r, err := a.connector(c, client, journal)
+		config, err := a.connector(c, client, journal)
 		if err != nil {
-			return nil, err
+			return registrations{}, err
 		}
-		all = append(all, registration{c.Name, r})
+		all = append(all, config)
 	}
-	return all, nil
+	group, err := opencti.NewGroup(a.log, all...)
+	return registrations{group}, err
 }
 
 // connector makes one registration, bound to the gateway of its source.
-func (a *app) connector(c settings.Connector, client *opencti.Client, journal *opencti.Journal) (*opencti.Connector, error) {
+func (a *app) connector(c settings.Connector, client *opencti.Client, journal *opencti.Journal) (opencti.Config, error) {
 	s := a.settings
 	policy, err := connectorPolicy(s.Sources[c.Source], c)
 	if err != nil {
-		return nil, err
+		return opencti.Config{}, err
 	}
 	log := a.log
 	if len(s.Connectors) > 1 {
@@ -94,7 +62,7 @@ func (a *app) connector(c settings.Connector, client *opencti.Client, journal *o
 	if s.ListenProtocol == "API" {
 		listen = opencti.ProtocolAPI
 	}
-	return opencti.New(opencti.Config{
+	return opencti.Config{
 		ID: c.ID, Name: c.Name, Scope: c.Scope,
 		Auto: c.Auto, AutoUpdate: c.AutoUpdate, OnlyContextual: c.OnlyContextual,
 		EnrichmentResolution: c.EnrichmentResolution,
@@ -111,7 +79,7 @@ func (a *app) connector(c settings.Connector, client *opencti.Client, journal *o
 		Workers: s.Workers, ShutdownTimeout: s.ShutdownTimeout,
 		Client: client, Journal: journal, Handle: a.gateways[c.Source].Under(policy).Handle, Log: log,
 		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"connector": c.Name}, a.registry),
-	}), nil
+	}, nil
 }
 
 // callbackAddress is where messages are listened for: on this host alone if the

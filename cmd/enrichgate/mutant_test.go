@@ -26,7 +26,7 @@ func mutants() []mutant {
 		{"settle before store", "enrich/lookup.go", "		g.trace(StepAnswered)\n", "		_ = g.ledger.Settle(d.ID, outcomeOf(a.Answer), a.Status)\n		g.trace(StepAnswered)\n", "./enrich", "TestOrderOfTheSteps"},
 		{"call before reserve", "enrich/lookup.go", "	d, asked, err := g.reserve(ctx, r, l, key)\n", "	_ = g.fetch(ctx, l)\n	d, asked, err := g.reserve(ctx, r, l, key)\n", "./enrich", "TestRandomKills"},
 		{"refund on time-out", "enrich/lookup.go", "	default:\n		return quota.Uncertain\n", "	default:\n		return quota.Void\n", "./enrich", "TestWhatACallCosts"},
-		{"ack before publish", "enrich/opencti/session.go", "	err := c.consumeSafely(ctx, d.Body, how, p)\n", "	_ = d.Ack(false)\n	err := c.consumeSafely(ctx, d.Body, how, p)\n", "./cmd/enrichgate", "TestKillAtEveryStep/^settled$"},
+		{"ack before publish", "enrich/opencti/consume.go", "	err := c.consumeSafely(ctx, in, p)\n", "	_ = d.Ack(false)\n	err := c.consumeSafely(ctx, in, p)\n", "./cmd/enrichgate", "TestKillAtEveryStep/^settled$"},
 		{"skip the second look inside the flight", "cache/cache.go", "err != nil || state == Fresh && !e.StoredAt.Before(since) {\n			return landed", "err != nil || state == Fresh && e == nil {\n			return landed", "./cache", "TestLooksAgainInsideTheFlight"},
 		{"use an answer that is not on disk", "cache/cache.go", "	if err := c.disk.put(k, e); err != nil {\n		return err\n	}\n", "	go func() { _ = c.disk.put(k, e) }()\n", "./enrich", "TestPowerCuts"},
 		{"keep an error as an answer", "enrich/source.go", "return c == Found ||", "return c == ServerError || c == Found ||", "./enrich", "TestErrorsAreNotKept"},

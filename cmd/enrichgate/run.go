@@ -58,7 +58,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace fun
 		return err
 	}
 	defer func() { err = errors.Join(err, front.close()) }()
-	log.Info("enrichgate starts", "version", version(), "data_dir", s.DataDir, "http", front.address(), "connectors", len(connectors))
+	log.Info("enrichgate starts", "version", version(), "data_dir", s.DataDir, "http", front.address(), "connectors", len(s.Connectors))
 	for _, source := range s.Enabled() {
 		log.Info("source", "source", source.Spec.Name, "quota", source.QuotaText(), "max_tlp", source.MaxTLP)
 	}
@@ -67,7 +67,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace fun
 		watching.Go(func() { g.WatchUsage(ctx) })
 	}
 	defer watching.Wait()
-	err = connectors.run(ctx, log)
+	err = connectors.Run(ctx)
 	log.Info("enrichgate stops")
 	return err
 }

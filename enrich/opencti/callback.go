@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/subtle"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,10 +19,12 @@ import (
 
 // CallbackConfig is how the worker reaches us when it posts messages.
 type CallbackConfig struct {
-	Listen string // address to listen on
+	// Listen is the address to listen on. Connectors of one Group may share it
+	// if they differ in Path.
+	Listen string
 	Path   string
-	// Cert and Key, paths or PEM text, switch TLS on.
-	Cert, Key string
+	// Cert and Key, paths or PEM text, switch TLS on; Passphrase opens an encrypted Key.
+	Cert, Key, Passphrase string
 	// Token is what platforms before 7.260224 present: our own.
 	Token string
 }
@@ -37,65 +37,88 @@ const callbackPatience = 280 * time.Second
 // when we answer 202, so we answer when the message is done with, and not at
 // all well when it has to come again: the queue stays the broker's.
 func (c *Connector) serveCallback(ctx context.Context) error {
-	mux := http.NewServeMux()
 	slots := make(chan struct{}, c.cfg.Workers)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	mux.HandleFunc("POST "+c.cfg.Callback.Path, func(w http.ResponseWriter, r *http.Request) {
-		c.callback(work, slots, w, r)
-	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
-	ln, err := net.Listen("tcp", c.cfg.Callback.Listen)
+	server, err := c.hub.join(c.cfg.Callback, func(w http.ResponseWriter, r *http.Request) { c.callback(work, slots, w, r) })
 	if err != nil {
-		return fmt.Errorf("listening for messages: %w", err)
+		return err
 	}
-	if c.cfg.Callback.Cert != "" {
-		pair, err := c.callbackCertificate()
-		if err != nil {
-			return errors.Join(err, ln.Close())
-		}
-		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
-	}
-	c.listening.Store(true)
+	c.setListening(true)
+	// Results leave over the broker all the same, unless they go by the API.
+	var publishing sync.WaitGroup
+	outCtx, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
+	publishing.Go(func() { c.outlets(outCtx) })
+	defer publishing.Wait()
+	defer stopPublishing()
 	// Parked messages are given the same time to end as posted ones.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(c.cfg.ShutdownTimeout, stopWork) })()
 	taking, stopTaking := context.WithCancel(ctx)
 	var resuming sync.WaitGroup
-	resuming.Go(func() { c.resume(taking, work, noBroker{}) })
+	resuming.Go(func() { c.resume(taking, work, callbackPublisher{c}) })
 	defer resuming.Wait()
 	defer stopTaking()
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
 	select {
-	case err := <-failed:
-		return fmt.Errorf("listening for messages: %w", err)
+	case <-server.failed:
+		err = fmt.Errorf("listening for messages: %w", server.err)
 	case <-ctx.Done():
 	}
-	c.listening.Store(false)
+	c.setListening(false)
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.ShutdownTimeout)
 	defer cancel()
-	if srv.Shutdown(stopCtx) == nil {
-		return nil
-	}
-	stopWork()
-	err = srv.Close()
-	// Close does not wait for handlers, and whoever runs us closes the stores next.
+	err = errors.Join(err, c.hub.leave(stopCtx, c.cfg.Callback))
+	// Others may share the listener, and closing it does not wait for handlers;
+	// whoever runs us closes the stores next.
 	for range cap(slots) {
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		case <-stopCtx.Done():
+			stopWork()
+			slots <- struct{}{}
+		}
 	}
 	return err
 }
 
-func (c *Connector) callbackCertificate() (tls.Certificate, error) {
-	cert, err := pemOf(c.cfg.Callback.Cert)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("LISTEN_PROTOCOL_API_SSL_CERT: %w", err)
+// outlets keeps a connection to publish by until ctx ends.
+func (c *Connector) outlets(ctx context.Context) {
+	for n := 0; ctx.Err() == nil && c.publishes(); n++ {
+		changed := c.changed()
+		out, err := c.openOutlet(ctx, c.registration())
+		if err == nil {
+			c.outlet.Store(out)
+			n = 0
+			select {
+			case e := <-out.closed:
+				err = reason(e, "the broker closed the publishing connection")
+			case <-changed:
+				err = errChanged
+			case <-ctx.Done():
+			}
+			c.outlet.Store(nil)
+			out.close()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		c.log.Error("RabbitMQ connection lost, connecting again", "error", err)
+		if sleep(ctx, pauseAfter(n)) != nil {
+			return
+		}
+		_ = c.registerAgain(ctx, reregisterPause, reregisterPatience) // the ping says so if the platform is away
 	}
-	key, err := pemOf(c.cfg.Callback.Key)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("LISTEN_PROTOCOL_API_SSL_KEY: %w", err)
+}
+
+// callbackPublisher publishes by whatever connection there is, for those who listen by
+// HTTP; with none for now the message comes again.
+type callbackPublisher struct{ c *Connector }
+
+// Publish implements publisher.
+func (p callbackPublisher) Publish(ctx context.Context, bodies [][]byte) error {
+	if out := p.c.outlet.Load(); out != nil {
+		return out.Publish(ctx, bodies)
 	}
-	return tls.X509KeyPair(cert, key)
+	return errors.New("there is no connection to RabbitMQ for now")
 }
 
 // callback handles one posted message.
@@ -130,7 +153,7 @@ func (c *Connector) callback(work context.Context, slots chan struct{}, w http.R
 		return
 	}
 	// The worker does not say that it posts again; the journal knows.
-	if err := c.consumeSafely(ctx, body, redelivered, noBroker{}); err != nil {
+	if err := c.consumeSafely(ctx, delivery{body: body, how: redelivered}, callbackPublisher{c}); err != nil {
 		c.metrics.message(messageReturned)
 		c.log.Warn("a message is given back and will come again", "error", err)
 		reply(w, http.StatusServiceUnavailable, "error", "Error processing message")
@@ -145,13 +168,6 @@ func reply(w http.ResponseWriter, status int, key, text string) {
 	_ = json.NewEncoder(w).Encode(map[string]string{key: text}) // the worker may be gone
 }
 
-// noBroker publishes for those who listen by HTTP but hand over by AMQP.
-type noBroker struct{}
-
-func (noBroker) Publish(context.Context, [][]byte) error {
-	return errors.New("listening by API needs CONNECTOR_QUEUE_PROTOCOL=api")
-}
-
 // mayPost checks the worker's bearer: a JWT signed by the platform from
 // 7.260224 on, our own token before.
 func (c *Connector) mayPost(header string) bool {
@@ -164,8 +180,22 @@ func (c *Connector) mayPost(header string) bool {
 	if reg.JWKS == "" {
 		return c.cfg.Callback.Token != "" && subtle.ConstantTimeCompare([]byte(token), []byte(c.cfg.Callback.Token)) == 1
 	}
-	return checkJWT(token, reg.JWKS) == nil
+	err := checkJWT(token, reg.JWKS)
+	if errors.Is(err, errUnknownKey) {
+		// The platform may have changed its keys; a registration tells the new ones.
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), reregisterPatience)
+			defer cancel()
+			_ = c.registerAgain(ctx, keyPause, reregisterPatience) // the worker posts again
+		}()
+	}
+	return err == nil
 }
+
+// keyPause keeps whoever shows invented keys from making us register all the time.
+const keyPause = 30 * time.Second
+
+var errUnknownKey = errors.New("no such key")
 
 // checkJWT verifies a token of the platform.
 func checkJWT(token, jwks string) error {
@@ -195,5 +225,5 @@ func publicKey(jwks, kid string) (ed25519.PublicKey, error) {
 		}
 		return x, nil
 	}
-	return nil, fmt.Errorf("no key %.40q", kid)
+	return nil, fmt.Errorf("%w: %.40q", errUnknownKey, kid)
 }

@@ -59,7 +59,13 @@ type APIError struct {
 	Operation string
 	Code      string // extensions.code: "AUTH_REQUIRED", "FUNCTIONAL_ERROR", …
 	Message   string
+	// Field is the first field of the document that failed, "" when the
+	// document as a whole did.
+	Field string
 }
+
+// codeTooLarge is our own: the platform has no GraphQL answer for it.
+const codeTooLarge = "TOO_LARGE"
 
 func (e *APIError) Error() string {
 	return fmt.Sprintf("OpenCTI refused %s: %s (%s)", e.Operation, e.Message, e.Code)
@@ -101,6 +107,11 @@ func (c *Client) do(ctx context.Context, op operation, variables map[string]any,
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", op.name, err)
 	}
+	return c.post(ctx, op, "application/json", body, draft, out)
+}
+
+// post sends one request and reads its answer.
+func (c *Client) post(ctx context.Context, op operation, contentType string, body []byte, draft string, out any) error {
 	sent := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent = true }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
@@ -108,7 +119,7 @@ func (c *Client) do(ctx context.Context, op operation, variables map[string]any,
 		return fmt.Errorf("preparing %s: %w", op.name, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("User-Agent", userAgent)
 	req.Header.Set(draftHeader, draft)
 	for k, v := range c.headers {
@@ -124,7 +135,7 @@ func (c *Client) do(ctx context.Context, op operation, variables map[string]any,
 		return &unavailableError{operation: op.name, err: plain(err), sent: true}
 	}
 	if len(raw) > maxResponse {
-		return &APIError{Operation: op.name, Code: "TOO_LARGE", Message: fmt.Sprintf("the answer is larger than %d MiB", maxResponse>>20)}
+		return &APIError{Operation: op.name, Code: codeTooLarge, Message: fmt.Sprintf("the answer is larger than %d MiB", maxResponse>>20)}
 	}
 	return decodeAnswer(op.name, resp.StatusCode, raw, out)
 }
@@ -137,12 +148,16 @@ func decodeAnswer(operation string, status int, raw []byte, out any) error {
 		Errors []struct {
 			Message    string `json:"message"`
 			Name       string `json:"name"`
+			Path       []any  `json:"path"`
 			Extensions struct {
 				Code string `json:"code"`
 			} `json:"extensions"`
 		} `json:"errors"`
 	}
 	err := json.Unmarshal(raw, &envelope)
+	if err != nil && status == http.StatusRequestEntityTooLarge {
+		return &APIError{Operation: operation, Code: codeTooLarge, Message: "the request is larger than the platform takes"}
+	}
 	if err != nil || (envelope.Data == nil && len(envelope.Errors) == 0) {
 		return &unavailableError{operation: operation, sent: true, answered: true,
 			err: fmt.Errorf("HTTP status %d without a GraphQL answer", status)}
@@ -153,7 +168,15 @@ func decodeAnswer(operation string, status int, raw []byte, out any) error {
 		if code == "" {
 			code = e.Name
 		}
-		return &APIError{Operation: operation, Code: code, Message: e.Message}
+		refusal := &APIError{Operation: operation, Code: code, Message: e.Message}
+		if len(e.Path) > 0 {
+			refusal.Field, _ = e.Path[0].(string)
+		}
+		// What the other fields answered is still good.
+		if out != nil && len(envelope.Data) > 0 {
+			_ = json.Unmarshal(envelope.Data, out)
+		}
+		return refusal
 	}
 	if out == nil {
 		return nil
@@ -183,13 +206,32 @@ func transient(err error) bool {
 		return true
 	case errors.As(err, &api):
 		switch api.Code {
-		case "AUTH_REQUIRED", "FORBIDDEN_ACCESS", "LOCK_ERROR", "DATABASE_ERROR", "INTERNAL_SERVER_ERROR", "ENGINE_SHUTDOWN":
+		case "AUTH_REQUIRED", "FORBIDDEN_ACCESS", "OTP_REQUIRED", "PASSWORD_CHANGE_REQUIRED", "LOCK_ERROR", "DATABASE_ERROR", "INTERNAL_SERVER_ERROR", "ENGINE_SHUTDOWN":
 			return true
 		}
 		return false
 	}
 	var n net.Error
 	return errors.As(err, &n)
+}
+
+// refusesUs says that the platform does not take our token.
+func refusesUs(err error) bool {
+	var api *APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.Code {
+	case "AUTH_REQUIRED", "FORBIDDEN_ACCESS", "OTP_REQUIRED", "PASSWORD_CHANGE_REQUIRED":
+		return true
+	}
+	return false
+}
+
+// isUnknownConnector: the platform answered a ping that it does not know us.
+func isUnknownConnector(err error) bool {
+	var api *APIError
+	return errors.As(err, &api) && api.Code == "FUNCTIONAL_ERROR"
 }
 
 // notPerformed says that the operation was certainly not carried out.

@@ -1,7 +1,5 @@
 package opencti
 
-import "strings"
-
 // operation is one GraphQL document. One operation a request: the platform
 // counts repeated fields as an attack.
 type operation struct{ name, document string }
@@ -9,20 +7,14 @@ type operation struct{ name, document string }
 var (
 	opHealth = operation{"healthCheck", `query healthCheck { about { version } }`}
 
-	opPing = operation{"PingConnector", `mutation PingConnector($id: ID!, $state: String, $connectorInfo: ConnectorInfoInput) {
-  pingConnector(id: $id, state: $state, connectorInfo: $connectorInfo) { id connector_state }
-}`}
-
-	opRead = operation{"ReadForEnrichment", `query ReadForEnrichment($id: String!) {
-  stixCoreObject(id: $id) {
-    id standard_id entity_type
-    objectMarking { id standard_id definition_type definition }
-    objectOrganization { standard_id }
-    toStix
-  }
-}`}
-
 	opReceived = operation{"workToReceived", `mutation workToReceived($id: ID!, $message: String) { workEdit(id: $id) { toReceived(message: $message) } }`}
+
+	// opBegin is opReceived and opExpect in one request. The platform runs both on
+	// the same work, each as one scripted update of fields of its own, so that
+	// their order does not matter.
+	opBegin = operation{"workBegin", `mutation workBegin($id: ID!, $message: String, $expectations: Int) {
+  workEdit(id: $id) { toReceived(message: $message) addExpectations(expectations: $expectations) }
+}`}
 
 	opExpect = operation{"addExpectations", `mutation addExpectations($id: ID!, $expectations: Int) { workEdit(id: $id) { addExpectations(expectations: $expectations) } }`}
 
@@ -36,27 +28,84 @@ var (
   playbookStepExecution(execution_id: $execution_id, event_id: $event_id, execution_start: $execution_start, data_instance_id: $data_instance_id, playbook_id: $playbook_id, previous_step_id: $previous_step_id, step_id: $step_id, previous_bundle: $previous_bundle, bundle: $bundle)
 }`}
 
-	opPush = operation{"StixBundlePush", `mutation StixBundlePush($connectorId: String!, $bundle: String!, $work_id: String) {
-  stixBundlePush(connectorId: $connectorId, bundle: $bundle, work_id: $work_id)
+	opUpload = operation{"UploadPending", `mutation UploadPending($file: Upload!, $entityId: String, $file_markings: [String!]) {
+  uploadPending(file: $file, entityId: $entityId, file_markings: $file_markings) { id name }
 }`}
+
+	opDraft = operation{"DraftWorkspaceAdd", `mutation DraftWorkspaceAdd($input: DraftWorkspaceAddInput!) { draftWorkspaceAdd(input: $input) { id } }`}
+
+	opDraftContext = operation{"addDraftContext", `mutation addDraftContext($id: ID!, $draftContext: String) { workEdit(id: $id) { addDraftContext(draftContext: $draftContext) } }`}
+
+	opPerson = operation{"WhoAsked", `query WhoAsked($work: ID!) { work(id: $work) { user { name } } }`}
+
+	opPlaybook = operation{"PlaybookName", `query PlaybookName($playbook: String!) { playbook(id: $playbook) { name } }`}
 )
 
 // opRegister selects only what the platform's version has: one unknown field
-// fails the whole request. We never ask for s3, which an installation without
-// static keys cannot answer.
-func opRegister(v version) operation {
-	jwks := ""
+// fails the whole request. It asks for s3 only for those who use it, because an
+// installation without static keys cannot answer that.
+func opRegister(v version, s3 bool) operation {
+	jwks, storage := "", ""
 	if v.atLeast(7, 260224, 0) {
 		jwks = " jwks"
 	}
-	return operation{"RegisterConnector", strings.Replace(`mutation RegisterConnector($input: RegisterConnectorInput) {
+	if s3 && v.atLeast(6, 9, 10) {
+		storage = "\n      s3 { endpoint port use_ssl bucket_name bucket_region access_key secret_key }"
+	}
+	return operation{"RegisterConnector", `mutation RegisterConnector($input: RegisterConnectorInput) {
   registerConnector(input: $input) {
-    id connector_state connector_user_id JWKS
+    id connector_state connector_user_id` + jwks + `
     config {
-      connection { host vhost use_ssl port user pass }
+      connection { host vhost use_ssl port user pass }` + storage + `
       listen listen_routing listen_exchange
       push push_routing push_exchange
     }
   }
-}`, " JWKS", jwks, 1)}
+}`}
+}
+
+// opPing leaves out what older platforms do not know.
+func opPing(v version) operation {
+	if !v.hasConnectorInfo() {
+		return operation{"PingConnector", `mutation PingConnector($id: ID!, $state: String) {
+  pingConnector(id: $id, state: $state) { id connector_state }
+}`}
+	}
+	return operation{"PingConnector", `mutation PingConnector($id: ID!, $state: String, $connectorInfo: ConnectorInfoInput) {
+  pingConnector(id: $id, state: $state, connectorInfo: $connectorInfo) { id connector_state }
+}`}
+}
+
+// opRead reads the entity, and in the same request who asked, where that is not
+// known yet. Each is a field of its own, so that one failing costs no other.
+func opRead(person, playbook bool) operation {
+	parameters, fields := "", ""
+	if person {
+		parameters += ", $work: ID!"
+		fields += "\n  work(id: $work) { user { name } }"
+	}
+	if playbook {
+		parameters += ", $playbook: String!"
+		fields += "\n  playbook(id: $playbook) { name }"
+	}
+	return operation{"ReadForEnrichment", `query ReadForEnrichment($id: String!` + parameters + `) {
+  stixCoreObject(id: $id) {
+    id standard_id entity_type
+    objectMarking { id standard_id definition_type definition }
+    objectOrganization { standard_id }
+    toStix
+  }` + fields + `
+}`}
+}
+
+// opPush: platforms before 6.5.7 cannot be told the work.
+func opPush(v version) operation {
+	if !v.atLeast(6, 5, 7) {
+		return operation{"StixBundlePush", `mutation StixBundlePush($connectorId: String!, $bundle: String!) {
+  stixBundlePush(connectorId: $connectorId, bundle: $bundle)
+}`}
+	}
+	return operation{"StixBundlePush", `mutation StixBundlePush($connectorId: String!, $bundle: String!, $work_id: String) {
+  stixBundlePush(connectorId: $connectorId, bundle: $bundle, work_id: $work_id)
+}`}
 }

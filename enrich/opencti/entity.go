@@ -2,11 +2,13 @@ package opencti
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/quota"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
@@ -26,33 +28,30 @@ type readEntity struct {
 	ToStix string `json:"toStix"`
 }
 
+// bareRequest is what the message alone says.
+func (c *Connector) bareRequest(m message) enrich.Request {
+	r := enrich.Request{Trigger: m.trigger(), Change: m.change(), Work: m.Internal.WorkID, Configuration: m.configuration()}
+	if p := m.Internal.Playbook; p != nil {
+		r.Playbook = p.PlaybookID
+	}
+	r.Person, r.PlaybookName = c.who.known(r.Work, r.Playbook)
+	return r
+}
+
 // request reads the entity with our own rights and makes a request of the
 // message. An *enrich.InputError is the message's own fault; the request then
 // holds what is known.
 func (c *Connector) request(ctx context.Context, m message) (enrich.Request, error) {
-	r := enrich.Request{Trigger: m.trigger(), Work: m.Internal.WorkID}
-	if p := m.Internal.Playbook; p != nil {
-		r.Playbook = p.PlaybookID
-	}
-	var data struct {
-		StixCoreObject *readEntity `json:"stixCoreObject"`
-	}
-	if err := c.insist(ctx, opRead, map[string]any{"id": m.Event.EntityID}, m.draft(), &data); err != nil {
+	r := c.bareRequest(m)
+	read, err := c.read(ctx, m, r)
+	if err != nil {
 		return r, err
 	}
-	read := data.StixCoreObject
+	r.Person, r.PlaybookName = c.who.known(r.Work, r.Playbook)
 	if read == nil {
 		return r, &enrich.InputError{Reason: fmt.Sprintf("Unable to read/access the entity %.100q, please check the connector permissions", m.Event.EntityID)}
 	}
-	r.Entity = enrich.Entity{ID: read.StandardID, Type: read.EntityType}
-	for _, mark := range read.ObjectMarking {
-		if strings.EqualFold(mark.DefinitionType, "TLP") {
-			r.Entity.TLP = append(r.Entity.TLP, mark.Definition)
-		}
-	}
-	for _, o := range read.ObjectOrganization {
-		r.Entity.Granted = append(r.Entity.Granted, o.StandardID)
-	}
+	r.Entity = read.entity()
 	if m.Internal.Playbook != nil {
 		if err := fromBundle(&r, m); err != nil {
 			return r, err
@@ -64,59 +63,63 @@ func (c *Connector) request(ctx context.Context, m message) (enrich.Request, err
 	return r, nil
 }
 
-// fromBundle takes the entity and its company from a playbook's bundle. An
-// earlier step may have changed markings that are not stored yet, so those in
-// the bundle count too.
-func fromBundle(r *enrich.Request, m message) error {
-	b, err := stixconv.DecodeBundle(m.Event.Bundle)
-	if err != nil {
-		return &enrich.InputError{Reason: "the playbook's bundle is not understood: " + err.Error()}
+// read asks for the entity, and in the same breath who asked. What of that the
+// platform does not tell us is not asked for again, and costs no message.
+func (c *Connector) read(ctx context.Context, m message, r enrich.Request) (*readEntity, error) {
+	person := r.Trigger == quota.Manual && c.who.asks(fieldWork, r.Work)
+	playbook := c.who.asks(fieldPlaybook, r.Playbook)
+	variables := map[string]any{"id": m.Event.EntityID}
+	if person {
+		variables[fieldWork] = r.Work
 	}
-	r.BundleID = b.ID
-	custom := map[string]string{} // markings that the bundle itself defines
-	for _, o := range b.Objects {
-		if id, _ := o["id"].(string); r.Entity.Object == nil && (id == m.Event.EntityID || id == r.Entity.ID) {
-			r.Entity.Object = o
-			continue
-		}
-		if id, tlp := definedTLP(o); tlp != "" {
-			custom[id] = tlp
-		}
-		r.Context = append(r.Context, o)
+	if playbook {
+		variables[fieldPlaybook] = r.Playbook
 	}
-	if r.Entity.Object == nil {
-		return &enrich.InputError{Reason: fmt.Sprintf("the playbook's bundle does not hold the entity %.100q", m.Event.EntityID)}
+	var data struct {
+		StixCoreObject *readEntity `json:"stixCoreObject"`
+		whoAnswer
 	}
-	refs, _ := r.Entity.Object["object_marking_refs"].([]any)
-	for _, ref := range refs {
-		id, _ := ref.(string)
-		if level, known := stixconv.TLPOfMarkingID(id); known {
-			r.Entity.TLP = append(r.Entity.TLP, level.String())
-		} else if tlp := custom[id]; tlp != "" {
-			r.Entity.TLP = append(r.Entity.TLP, tlp)
-		}
+	err := c.insist(ctx, opRead(person, playbook), variables, m.draft(), &data)
+	var api *APIError
+	isWho := errors.As(err, &api) && (api.Field == fieldWork || api.Field == fieldPlaybook)
+	isOld := errors.As(err, &api) && api.Code == "GRAPHQL_VALIDATION_FAILED" && (person || playbook)
+	if err != nil && !isWho && !isOld {
+		return nil, err
+	}
+	if person {
+		c.who.learn(fieldWork, r.Work, data.person(), about(err, fieldWork, isOld))
+	}
+	if playbook {
+		c.who.learn(fieldPlaybook, r.Playbook, data.playbook(), about(err, fieldPlaybook, isOld))
+	}
+	if isOld || isWho && data.StixCoreObject == nil {
+		err := c.insist(ctx, opRead(false, false), map[string]any{"id": m.Event.EntityID}, m.draft(), &data)
+		return data.StixCoreObject, err
+	}
+	return data.StixCoreObject, nil
+}
+
+// about keeps a refusal only if it is about the field, or about the document.
+func about(err error, field string, document bool) error {
+	var api *APIError
+	if errors.As(err, &api) && (api.Field == field || document) {
+		return err
 	}
 	return nil
 }
 
-// definedTLP is the id and level of a TLP marking definition object.
-func definedTLP(o stixconv.Object) (id, tlp string) {
-	if o["type"] != "marking-definition" {
-		return "", ""
-	}
-	id, _ = o["id"].(string)
-	for _, key := range []string{"x_opencti_definition_type", "definition_type"} {
-		if kind, _ := o[key].(string); !strings.EqualFold(kind, "tlp") {
-			continue
+// entity is what a read tells of it, but for its object.
+func (read *readEntity) entity() enrich.Entity {
+	e := enrich.Entity{ID: read.StandardID, Type: read.EntityType}
+	for _, mark := range read.ObjectMarking {
+		if strings.EqualFold(mark.DefinitionType, "TLP") {
+			e.TLP = append(e.TLP, mark.Definition)
 		}
-		for _, key := range []string{"x_opencti_definition", "name"} {
-			if tlp, _ = o[key].(string); tlp != "" {
-				return id, tlp
-			}
-		}
-		return id, "unnamed"
 	}
-	return id, ""
+	for _, o := range read.ObjectOrganization {
+		e.Granted = append(e.Granted, o.StandardID)
+	}
+	return e
 }
 
 // ownObject is the entity in STIX form: as just read, else as the message

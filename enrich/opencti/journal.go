@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -17,6 +18,14 @@ import (
 type Journal struct {
 	db  *bolt.DB
 	now func() time.Time
+
+	mu sync.Mutex
+	// soon are records that are written when there is time, and read from here
+	// until then; soonest is what is being written.
+	soon, soonest map[string]record
+	// wake has soon written; quit ends the writer.
+	wake, quit chan struct{}
+	writer     sync.WaitGroup
 }
 
 var (
@@ -27,17 +36,28 @@ var (
 // journalKeeps is how long a message may take to come again.
 const journalKeeps = 7 * 24 * time.Hour
 
+const (
+	// forgetEvery and forgetStep: old records are dropped in small steps, so
+	// that those who write do not wait long.
+	forgetEvery = time.Hour
+	forgetStep  = 500
+)
+
 // record is what is known of one message.
 type record struct {
-	// Expected is how many objects its work was told to expect; -1 while a
-	// crash may have hidden whether it was.
+	// Expected is how many objects its work was told to expect, or was being
+	// told when a crash hid whether it was.
 	Expected int `json:"expected,omitempty"`
 	// Delivered says that its playbook step was answered, or its bundle pushed
 	// through the API.
 	Delivered bool `json:"delivered,omitempty"`
+	// Copied says that its bundle was put where else the operator wants it.
+	Copied bool `json:"copied,omitempty"`
+	// Draft is the draft that was made for its bundle, to be validated there.
+	Draft string `json:"draft,omitempty"`
 	// Processed says that its work was ended.
 	Processed bool `json:"processed,omitempty"`
-	// Attempts counts its redeliveries.
+	// Attempts counts the deliveries that may have broken off our work on it.
 	Attempts int `json:"attempts,omitempty"`
 	// At is when it was written last.
 	At time.Time `json:"at"`
@@ -51,24 +71,32 @@ func OpenJournal(path string, now func() time.Time) (*Journal, error) {
 	}
 	// Those who write at the same moment share an fsync; nobody waits long for company.
 	db.MaxBatchDelay = time.Millisecond
-	j := &Journal{db: db, now: now}
 	// Journals of before messages could be parked have no place for them.
 	err = db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(bucketParked)
 		return err
 	})
-	if err := errors.Join(err, j.forget()); err != nil {
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: %w", err), db.Close())
 	}
+	j := &Journal{db: db, now: now, soon: map[string]record{}, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+	j.writer.Go(j.write)
 	return j, nil
 }
 
-// Close closes the file.
-func (j *Journal) Close() error { return j.db.Close() }
+// Close writes what is to be written and closes the file.
+func (j *Journal) Close() error {
+	close(j.quit)
+	j.writer.Wait()
+	return j.db.Close()
+}
 
 // get reads what is known of a message; a damaged record counts as unknown.
 func (j *Journal) get(key string) (r record, err error) {
 	if key == "" {
+		return r, nil
+	}
+	if r, there := j.unwritten(key); there {
 		return r, nil
 	}
 	err = j.db.View(func(tx *bolt.Tx) error {
@@ -90,37 +118,21 @@ func (j *Journal) put(key string, r record) error {
 	if key == "" {
 		return nil
 	}
-	r.At = j.now()
-	value, err := json.Marshal(r)
+	value, err := j.encode(key, r)
 	if err != nil {
 		return err
 	}
-	err = j.db.Batch(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketMessages).Put([]byte(key), boltfile.Protect([]byte(key), value))
-	})
-	if err != nil {
+	if err := j.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketMessages).Put([]byte(key), value) }); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
 }
 
-// forget drops what is older than any redelivery.
-func (j *Journal) forget() error {
-	limit := j.now().Add(-journalKeeps)
-	return j.db.Update(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketMessages).Cursor()
-		for k, v := c.First(); k != nil; k, v = c.Next() {
-			var r record
-			value, err := boltfile.Unprotect(k, v)
-			if err == nil {
-				err = json.Unmarshal(value, &r)
-			}
-			if err != nil || r.At.Before(limit) {
-				if err := c.Delete(); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+func (j *Journal) encode(key string, r record) ([]byte, error) {
+	r.At = j.now()
+	value, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return boltfile.Protect([]byte(key), value), nil
 }

@@ -32,7 +32,13 @@ type message struct {
 		EntityType string          `json:"entity_type"`
 		StixEntity string          `json:"stix_entity"`
 		Bundle     json.RawMessage `json:"bundle"`
+		// ValidationMode and ForceValidation are not set for enrichment by any
+		// platform that we know; the Python client obeys them all the same.
+		ValidationMode  string `json:"validation_mode"`
+		ForceValidation bool   `json:"force_validation"`
 	} `json:"event"`
+	// Configuration is passed on as it came; null on most messages.
+	Configuration json.RawMessage `json:"configuration"`
 }
 
 // playbook names the step that a message asks us to run; its presence is what
@@ -93,14 +99,32 @@ func (m message) draft() (id string) {
 	return id
 }
 
-// key names the message for the journal; "" for one that leaves no trace on
-// the platform.
-func (m message) key() string {
+// configuration is the text that the platform sent for the connector, or "".
+func (m message) configuration() string {
+	var text string
+	if json.Unmarshal(m.Configuration, &text) == nil {
+		return text // a JSON string, or null
+	}
+	return string(m.Configuration)
+}
+
+// change is what an automatic message follows, "create" or "update"; "" for the
+// others, whose trigger says nothing (a playbook's is wrong on some platforms).
+func (m message) change() string {
+	if m.trigger() != quota.Auto {
+		return ""
+	}
+	return strings.ToLower(m.Internal.Trigger)
+}
+
+// key names the message for the journal, which the connectors of a process
+// share; "" for one that leaves no trace on the platform.
+func (m message) key(connector string) string {
 	if p := m.Internal.Playbook; p != nil {
-		return strings.Join([]string{"step", p.ExecutionID, p.StepID, p.EventID, p.DataInstanceID}, "/")
+		return strings.Join([]string{"step", connector, p.ExecutionID, p.StepID, p.EventID, p.DataInstanceID}, "/")
 	}
 	if m.Internal.WorkID != "" {
-		return "work/" + m.Internal.WorkID
+		return "work/" + connector + "/" + m.Internal.WorkID
 	}
 	return ""
 }

@@ -16,13 +16,13 @@ func TestDecodeMessage(t *testing.T) {
 		trigger             quota.Trigger
 		key, draft          string
 	}{
-		{"manual 7.x", `{"internal":{"work_id":"work_1","applicant_id":null,"draft_id":null,"mode":"manual","trigger":"update"},"event":{"event_type":"INTERNAL_ENRICHMENT","entity_id":"ipv4-addr--1","entity_type":"IPv4-Addr","stix_objects":null}}`, "", quota.Manual, "work/work_1", ""},
-		{"manual 6.3", `{"internal":{"work_id":"work_1","applicant_id":null},"event":{"event_type":"INTERNAL_ENRICHMENT","entity_id":"ipv4-addr--1"}}`, "", quota.Manual, "work/work_1", ""},
-		{"automatic in a draft", `{"internal":{"work_id":"work_1","draft_id":"d1","mode":"auto","trigger":"create"},"event":{"entity_id":"ipv4-addr--1"}}`, "", quota.Auto, "work/work_1", "d1"},
-		{"playbook", `{"internal":{"work_id":null,"mode":"auto","playbook":{"execution_id":"e","step_id":"s","event_id":"v","data_instance_id":"i"}},"event":{"entity_id":"ipv4-addr--1","bundle":{"objects":[]}}}`, "", quota.Playbook, "step/e/s/v/i", ""},
-		{"playbook without a bundle", `{"internal":{"playbook":{"execution_id":"e"}},"event":{"entity_id":"x"}}`, "has no bundle", quota.Playbook, "step/e///", ""},
-		{"wrong type, work known", `{"internal":{"work_id":"work_1"},"event":{"entity_id":[]}}`, "event.entity_id is a array", quota.Manual, "work/work_1", ""},
-		{"no entity", `{"internal":{"work_id":"work_1"}}`, "names no entity", quota.Manual, "work/work_1", ""},
+		{"manual 7.x", `{"internal":{"work_id":"work_1","applicant_id":null,"draft_id":null,"mode":"manual","trigger":"update"},"event":{"event_type":"INTERNAL_ENRICHMENT","entity_id":"ipv4-addr--1","entity_type":"IPv4-Addr","stix_objects":null}}`, "", quota.Manual, "work/c/work_1", ""},
+		{"manual 6.3", `{"internal":{"work_id":"work_1","applicant_id":null},"event":{"event_type":"INTERNAL_ENRICHMENT","entity_id":"ipv4-addr--1"}}`, "", quota.Manual, "work/c/work_1", ""},
+		{"automatic in a draft", `{"internal":{"work_id":"work_1","draft_id":"d1","mode":"auto","trigger":"create"},"event":{"entity_id":"ipv4-addr--1"}}`, "", quota.Auto, "work/c/work_1", "d1"},
+		{"playbook", `{"internal":{"work_id":null,"mode":"auto","playbook":{"execution_id":"e","step_id":"s","event_id":"v","data_instance_id":"i"}},"event":{"entity_id":"ipv4-addr--1","bundle":{"objects":[]}}}`, "", quota.Playbook, "step/c/e/s/v/i", ""},
+		{"playbook without a bundle", `{"internal":{"playbook":{"execution_id":"e"}},"event":{"entity_id":"x"}}`, "has no bundle", quota.Playbook, "step/c/e///", ""},
+		{"wrong type, work known", `{"internal":{"work_id":"work_1"},"event":{"entity_id":[]}}`, "event.entity_id is a array", quota.Manual, "work/c/work_1", ""},
+		{"no entity", `{"internal":{"work_id":"work_1"}}`, "names no entity", quota.Manual, "work/c/work_1", ""},
 		{"not JSON", `nope`, "not JSON", quota.Manual, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -30,8 +30,8 @@ func TestDecodeMessage(t *testing.T) {
 			if (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
 				t.Errorf("problem %v, want %q", err, c.problem)
 			}
-			if m.trigger() != c.trigger || m.key() != c.key || m.draft() != c.draft {
-				t.Errorf("%s %q %q", m.trigger(), m.key(), m.draft())
+			if m.trigger() != c.trigger || m.key("c") != c.key || m.draft() != c.draft {
+				t.Errorf("%s %q %q", m.trigger(), m.key("c"), m.draft())
 			}
 		})
 	}
@@ -43,7 +43,7 @@ func FuzzDecodeMessage(f *testing.F) {
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := decodeMessage(body)
-		_, _, _ = m.trigger(), m.key(), m.draft()
+		_, _, _ = m.trigger(), m.key("c"), m.draft()
 		var input *enrich.InputError
 		if err != nil && !errors.As(err, &input) {
 			t.Errorf("%T", err)

@@ -1,6 +1,7 @@
 package opencti
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,49 +14,72 @@ const (
 	messageUnreadable = "unreadable" // bad input with nobody to report to, acknowledged
 	messageReturned   = "returned"   // given back to the broker, to come again
 	messageParked     = "parked"     // kept until its quota opens, and acknowledged
+	messageLooped     = "looped"     // sent again too often, answered without work
 )
 
+// metrics of one connector. The registerer that it is given tells those of a
+// process apart, by the label connector.
 type metrics struct {
-	messages   *prometheus.CounterVec
-	inFlight   prometheus.Gauge
-	bundles    prometheus.Counter
-	pings      prometheus.Counter
-	pingErrors prometheus.Counter
-	retries    prometheus.Counter
-	reconnects prometheus.Counter
+	messages                    *prometheus.CounterVec // fate
+	inFlight                    prometheus.Gauge
+	bundles, pings, pingErrors  prometheus.Counter
+	retries, attempts, connects prometheus.Counter
+	sentAgain                   prometheus.Counter
+	connected, blocked          flag
+	lastPing                    prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		m := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		r.MustRegister(m)
+		return m
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		m := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+		r.MustRegister(m)
+		return m
+	}
 	m := &metrics{
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_messages_total",
-			Help: "Messages from the listen queue by fate: done, refused (bad input, reported), unreadable (bad input, nobody to report to), returned (given back to the broker), parked (kept until the quota opens; it ends again later)."}, []string{"fate"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "enrichgate_messages_inflight", Help: "Messages in hand."}),
-		bundles:  prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_bundles_sent_total", Help: "Bundles handed to the worker and confirmed."}),
-		pings:    prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_platform_pings_total", Help: "Pings that OpenCTI answered."}),
-		pingErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_platform_ping_errors_total",
-			Help: "Pings that OpenCTI did not answer."}),
-		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_platform_retries_total",
-			Help: "Requests to OpenCTI that were repeated because it did not answer."}),
-		reconnects: prometheus.NewCounter(prometheus.CounterOpts{Name: "enrichgate_broker_connects_total", Help: "Connections made to RabbitMQ."}),
+			Help: "Messages from the listen queue by fate: done, refused (bad input, reported), unreadable (bad input, nobody to report to), returned (given back to the broker), parked (kept until the quota opens; it ends again later), looped (sent too often by itself, answered without work)."}, []string{"fate"}),
+		inFlight:   gauge("enrichgate_messages_inflight", "Messages in hand."),
+		bundles:    counter("enrichgate_bundles_sent_total", "Bundles handed to the worker and confirmed."),
+		pings:      counter("enrichgate_platform_pings_total", "Pings that OpenCTI answered."),
+		pingErrors: counter("enrichgate_platform_ping_errors_total", "Pings that OpenCTI did not answer."),
+		retries:    counter("enrichgate_platform_retries_total", "Requests to OpenCTI that were repeated because it did not answer, and results offered to RabbitMQ again."),
+		attempts:   counter("enrichgate_broker_connect_attempts_total", "Attempts to connect to RabbitMQ."),
+		connects:   counter("enrichgate_broker_connects_total", "Connections made to RabbitMQ."),
+		sentAgain:  counter("enrichgate_messages_sent_again_total", "Automatic messages about an entity that OpenCTI had sent by itself a short time before; they cost nothing while the answer is fresh."),
+		connected:  flag{gauge("enrichgate_broker_connected", "1 while messages can arrive: the listen queue is consumed, or the callback is served.")},
+		blocked:    flag{gauge("enrichgate_broker_blocked", "1 while RabbitMQ takes no messages because it is short of memory or disk; none are begun then.")},
+		lastPing:   gauge("enrichgate_platform_last_ping_timestamp_seconds", "Time of the last ping that OpenCTI answered; 0 before the first."),
 	}
-	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_broker_connected",
-		Help: "1 while messages can arrive: the listen queue is consumed, or the callback is served."}, func() float64 {
-		if c.listening.Load() {
-			return 1
-		}
-		return 0
-	})
-	lastPing := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_platform_last_ping_timestamp_seconds",
-		Help: "Time of the last ping that OpenCTI answered; 0 before the first."}, func() float64 {
-		return float64(c.lastPing.Load()) / float64(time.Second)
-	})
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_messages_parked",
 		Help: "Messages that wait, on disk, for their quota to open."}, func() float64 { return float64(c.lot.size()) })
-	r.MustRegister(waiting, m.messages, m.inFlight, m.bundles, m.pings, m.pingErrors, m.retries, m.reconnects, connected, lastPing)
-	for _, f := range []string{messageDone, messageRefused, messageUnreadable, messageReturned, messageParked} {
+	r.MustRegister(waiting, m.messages)
+	for _, f := range []string{messageDone, messageRefused, messageUnreadable, messageReturned, messageParked, messageLooped} {
 		m.messages.WithLabelValues(f)
 	}
 	return m
 }
 
+// flag is a gauge that is set.
+type flag struct{ prometheus.Gauge }
+
+func (f flag) set(yes bool) {
+	if yes {
+		f.Set(1)
+		return
+	}
+	f.Set(0)
+}
+
 func (m *metrics) message(fate string) { m.messages.WithLabelValues(fate).Inc() }
+
+// pinged notes that the platform answered.
+func (m *metrics) pinged(at *atomic.Int64) {
+	now := time.Now()
+	at.Store(now.UnixNano())
+	m.lastPing.Set(float64(now.UnixNano()) / float64(time.Second))
+}

@@ -203,8 +203,14 @@ func (t *task) Park(ctx context.Context, until time.Time, text string) error {
 	}
 	t.parked = true
 	t.c.metrics.message(messageParked)
-	if id := t.message.Internal.WorkID; id != "" {
+	if id := t.work(); id != "" {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.received = true
 		return t.lenient(t.c.insist(ctx, opReceived, map[string]any{"id": id, "message": text}, "", nil))
+	}
+	if t.message.Internal.Playbook == nil {
+		return nil
 	}
 	t.c.log.Warn("a playbook step waits for its quota", "playbook", t.message.Internal.Playbook.PlaybookID, "until", until.UTC().Format(time.RFC3339))
 	return nil
@@ -266,7 +272,7 @@ func (c *Connector) waitForParked(ctx context.Context, next time.Time) {
 func (c *Connector) resumeOne(ctx context.Context, message string, p publisher) {
 	m, found, err := c.lot.get(message)
 	if err == nil && found {
-		err = c.consumeSafely(ctx, m.Body, resumed, p)
+		err = c.consumeSafely(ctx, delivery{body: m.Body, how: resumed}, p)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return // it stays where it is

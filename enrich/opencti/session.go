@@ -2,149 +2,73 @@ package opencti
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// BrokerConfig overrides what the registration says about RabbitMQ: the
-// platform often knows it by a name that only its own network resolves.
-type BrokerConfig struct {
-	Host, Vhost, User, Pass string
-	Port                    int
-	UseSSL                  *bool
-	// CA, Cert and Key are paths or PEM text.
-	CA, Cert, Key string
-	// Insecure skips the check of the broker's certificate.
-	Insecure bool
-}
-
-// over lays the overrides over the platform's word.
-func (b BrokerConfig) over(a brokerAddress) brokerAddress {
-	if b.Host != "" {
-		a.Host = b.Host
-	}
-	if b.Vhost != "" {
-		a.Vhost = b.Vhost
-	}
-	if b.User != "" {
-		a.User = b.User
-	}
-	if b.Pass != "" {
-		a.Pass = b.Pass
-	}
-	if b.Port != 0 {
-		a.Port = b.Port
-	}
-	if b.UseSSL != nil {
-		a.UseSSL = *b.UseSSL
-	}
-	return a
-}
-
-// tlsConfig is nil for a plain connection.
-func (b BrokerConfig) tlsConfig(a brokerAddress) (*tls.Config, error) {
-	if !a.UseSSL {
-		return nil, nil
-	}
-	cfg := &tls.Config{ServerName: a.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: b.Insecure} //nolint:gosec // the operator's explicit choice
-	if b.CA != "" {
-		pem, err := pemOf(b.CA)
-		if err != nil {
-			return nil, fmt.Errorf("MQ_USE_SSL_CA: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("MQ_USE_SSL_CA holds no certificate")
-		}
-	}
-	if b.Cert != "" {
-		cert, err := pemOf(b.Cert)
-		if err != nil {
-			return nil, fmt.Errorf("MQ_USE_SSL_CERT: %w", err)
-		}
-		key, err := pemOf(b.Key)
-		if err != nil {
-			return nil, fmt.Errorf("MQ_USE_SSL_KEY: %w", err)
-		}
-		pair, err := tls.X509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("MQ_USE_SSL_CERT and MQ_USE_SSL_KEY: %w", err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, nil
-}
-
-func pemOf(pathOrPEM string) ([]byte, error) {
-	if strings.HasPrefix(strings.TrimSpace(pathOrPEM), "-----BEGIN") {
-		return []byte(pathOrPEM), nil
-	}
-	return os.ReadFile(pathOrPEM)
-}
-
-const (
-	heartbeat   = 10 * time.Second
-	dialTimeout = 5 * time.Second
-	// returnPause keeps a message that could not be finished from coming back
-	// at once, again and again.
-	returnPause = 2 * time.Second
-)
-
-// sessions keeps a connection to the broker until ctx ends. The library's own
+// sessions keeps connections to the broker until ctx ends. The library's own
 // recovery is not used: its delivery tags start again at 1, and a late
 // acknowledgement would take another message.
 func (c *Connector) sessions(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		began := time.Now()
 		err := c.session(ctx)
-		c.listening.Store(false)
+		c.setListening(false)
 		if ctx.Err() != nil {
 			return
 		}
 		if time.Since(began) > time.Minute {
 			n = 0
 		}
+		if errors.Is(err, errChanged) {
+			c.log.Info("RabbitMQ is connected to anew", "reason", err.Error())
+			n = -1
+			continue
+		}
 		c.log.Error("RabbitMQ connection lost, connecting again", "error", err)
 		if sleep(ctx, pauseAfter(n)) != nil {
 			return
 		}
+		c.followPlatform(ctx)
 	}
 }
 
-// session consumes the listen queue over one connection, and ends with it.
+const (
+	// reregisterPause keeps a broker that stays away from making us register all the time.
+	reregisterPause = 10 * time.Second
+	// reregisterPatience: the platform may be away as the broker is.
+	reregisterPatience = 5 * time.Second
+)
+
+var (
+	errChanged = errors.New("the registration names other queues or another broker")
+	errRefused = errors.New("OpenCTI refuses the token")
+)
+
+// followPlatform registers again before the next connection: the queue may be
+// gone, the password changed, the broker moved. While the token is refused there
+// is nothing else to do, and no message is taken.
+func (c *Connector) followPlatform(ctx context.Context) {
+	if c.refused.Load() {
+		_ = c.retryForever(ctx, "Connector could not be registered", func() error { return c.register(ctx) })
+		return
+	}
+	if err := c.registerAgain(ctx, reregisterPause, reregisterPatience); err != nil && ctx.Err() == nil {
+		c.log.Warn("Connector could not be registered again; what is known of RabbitMQ is tried", "error", err)
+	}
+}
+
+// session consumes the listen queue until one of its connections ends. Messages
+// arrive over one connection and results leave over another, because the broker
+// stops reading from those who publish when it runs out of memory or disk, and
+// would not see acknowledgements either.
 func (c *Connector) session(ctx context.Context) error {
 	reg, changed := c.registration(), c.changed()
-	tlsConfig, err := c.cfg.Broker.tlsConfig(reg.Broker)
-	if err != nil {
-		return err
-	}
 	c.log.Info("ListenQueue connecting to RabbitMQ.", "host", reg.Broker.Host, "port", reg.Broker.Port, "queue", reg.Listen)
-	conn, err := amqp.DialConfig(reg.Broker.uri(), amqp.Config{
-		Vhost: reg.Broker.Vhost, Heartbeat: heartbeat, TLSClientConfig: tlsConfig,
-		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: reg.Broker.User, Password: reg.Broker.Pass}},
-		Properties: amqp.Table{"connection_name": "enrichgate " + c.cfg.Name, "product": "enrichgate"},
-		Dial: func(network, addr string) (net.Conn, error) {
-			d := net.Dialer{Timeout: dialTimeout}
-			conn, err := d.DialContext(ctx, network, addr)
-			if err == nil {
-				err = conn.SetDeadline(time.Now().Add(2 * dialTimeout)) // of the handshake; the library lifts it
-			}
-			return conn, err
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("connecting to %s:%d: %w", reg.Broker.Host, reg.Broker.Port, err)
-	}
-	c.metrics.reconnects.Inc()
 	// The handlers of this session end with it; what they paid for is in the
 	// cache, and their messages come again.
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
@@ -154,16 +78,21 @@ func (c *Connector) session(ctx context.Context) error {
 		stopTaking()
 		stopWork()
 		handlers.Wait()
-		_ = conn.Close() // already closed when the broker went away
 	}()
+	out, err := c.openOutlet(ctx, reg)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	conn, err := c.dial(ctx, reg, "listens")
+	if err != nil {
+		return err
+	}
+	defer conn.CloseDeadline(time.Now().Add(dialTimeout)) //nolint:errcheck // already closed when the broker went away
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	in, err := conn.Channel()
 	if err != nil {
 		return fmt.Errorf("opening a channel: %w", err)
-	}
-	out, err := newPublisherPool(conn, reg.Push)
-	if err != nil {
-		return err
 	}
 	if err := in.Qos(c.cfg.Workers, 0, false); err != nil {
 		return fmt.Errorf("setting the prefetch count: %w", err)
@@ -175,37 +104,66 @@ func (c *Connector) session(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("consuming %s: %w", reg.Listen, err)
 	}
-	c.listening.Store(true)
+	c.setListening(true)
 	handlers.Go(func() { c.resume(taking, work, out) })
+	giveUp := func() {
+		stopWork()
+		out.close() // a broker that is short of memory may hold up a writer
+	}
+	refusals := time.NewTicker(time.Second)
+	defer refusals.Stop()
 	for {
+		// Nothing is begun, and so nothing spent, while results could not leave.
+		next := deliveries
+		if out.isBlocked() {
+			next = nil
+		}
 		select {
-		case d, ok := <-deliveries:
+		case d, ok := <-next:
 			if !ok {
 				deliveries = nil // one of the notices below says why
 				continue
 			}
 			handlers.Go(func() { c.handle(work, d, out) })
+		case <-out.blocking:
+			c.noteBlocked(out)
 		case err := <-closed:
 			return reason(err, "the broker closed the connection")
+		case err := <-out.closed:
+			return reason(err, "the broker closed the publishing connection")
 		case err := <-inClosed:
 			return reason(err, "the broker closed the channel")
 		case <-cancelled:
 			return errors.New("the broker cancelled the consumer: the queue is gone")
+		case <-refusals.C:
+			if c.refused.Load() {
+				stopTaking()
+				c.drain(in, tag, deliveries, &handlers, giveUp)
+				return errRefused
+			}
 		case <-changed:
 			stopTaking()
-			c.drain(in, tag, deliveries, &handlers, stopWork)
-			return errors.New("the registration names other queues or another broker")
+			c.drain(in, tag, deliveries, &handlers, giveUp)
+			return errChanged
 		case <-ctx.Done():
-			c.drain(in, tag, deliveries, &handlers, stopWork)
+			c.drain(in, tag, deliveries, &handlers, giveUp)
 			return nil
 		}
 	}
 }
 
+func (c *Connector) noteBlocked(out *outlet) {
+	if out.isBlocked() {
+		c.log.Error("RabbitMQ takes no messages for now: it is short of memory or disk; none are begun until it does", "reason", out.blockedBy())
+		return
+	}
+	c.log.Info("RabbitMQ takes messages again")
+}
+
 // drain stops taking messages, lets those in hand end, and gives back the rest.
-func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.Delivery, handlers *sync.WaitGroup, stopWork func()) {
-	c.listening.Store(false)
-	if err := in.Cancel(tag, false); err == nil {
+func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.Delivery, handlers *sync.WaitGroup, giveUp func()) {
+	c.setListening(false)
+	if err := in.Cancel(tag, false); err == nil && deliveries != nil {
 		for d := range deliveries { // closed by Cancel
 			if err := d.Nack(false, true); err != nil {
 				break
@@ -223,49 +181,9 @@ func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.D
 	case <-done:
 	case <-timer.C:
 		c.log.Warn("messages in hand did not end in time and are given back", "timeout", c.cfg.ShutdownTimeout.String())
-		stopWork()
+		giveUp()
 		<-done
 	}
-}
-
-// handle consumes one delivery and settles it with the broker, last of all.
-func (c *Connector) handle(ctx context.Context, d amqp.Delivery, p publisher) {
-	how := delivered
-	if d.Redelivered {
-		how = redelivered
-	}
-	err := c.consumeSafely(ctx, d.Body, how, p)
-	if err == nil {
-		c.log.Debug("Message ack", "tag", d.DeliveryTag)
-		if err := d.Ack(false); err != nil {
-			c.log.Warn("a message was done but its acknowledgement was lost; it will come again", "error", err)
-		}
-		return
-	}
-	c.metrics.message(messageReturned)
-	c.log.Warn("a message is given back and will come again", "error", err)
-	_ = sleep(ctx, returnPause)
-	if err := d.Nack(false, true); err != nil && !errors.Is(err, amqp.ErrClosed) {
-		c.log.Warn("a message could not be given back", "error", err)
-	}
-}
-
-// consumeSafely keeps one message's panic from the others.
-func (c *Connector) consumeSafely(ctx context.Context, body []byte, how arrival, p publisher) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("handling the message panicked: %v", r)
-		}
-	}()
-	return c.consume(ctx, body, how, p)
-}
-
-func (a brokerAddress) uri() string {
-	scheme := "amqp"
-	if a.UseSSL {
-		scheme = "amqps"
-	}
-	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(a.Host, fmt.Sprint(a.Port)))
 }
 
 func reason(err *amqp.Error, otherwise string) error {

@@ -3,10 +3,8 @@ package opencti
 import (
 	"context"
 	"errors"
-	"fmt"
+	"sync"
 	"time"
-
-	"github.com/enrichgate/enrichgate/stixconv"
 )
 
 // task is one message on its way; it tells the platform what becomes of it
@@ -22,36 +20,97 @@ type task struct {
 	publish publisher
 	// parked says that the message was parked, which is its fate for now.
 	parked bool
+
+	// mu guards received, which the timer may set.
+	mu       sync.Mutex
+	received bool
+	// stop ends the timer and waits for what it began.
+	stop func()
 }
 
 // publisher hands split bundles to the broker and returns when they are
-// confirmed. A session implements it.
+// confirmed. An outlet is one.
 type publisher interface {
 	Publish(ctx context.Context, bodies [][]byte) error
 }
 
-// Received tells the work that it is being worked on. A playbook step has no work.
+// receivedAfter is how long the first report may wait for company. What is
+// answered from the cache ends sooner and says "received" together with what it
+// expects, in one request.
+const receivedAfter = 200 * time.Millisecond
+
+// receivedText is what the Python client says.
+const receivedText = "Connector ready to process the operation"
+
+// work is the message's work, "" when there is none to be told: a playbook step
+// has none, and a connector that sends nothing to the queue reports nothing.
+func (t *task) work() string {
+	if t.c.cfg.Output.NoQueue {
+		return ""
+	}
+	return t.message.Internal.WorkID
+}
+
+// Received has the work told that it is being worked on: soon, or with the next
+// report if that is sooner.
 func (t *task) Received(ctx context.Context) error {
-	id := t.message.Internal.WorkID
-	if id == "" {
+	if t.work() == "" {
 		return nil
 	}
-	return t.lenient(t.c.insist(ctx, opReceived, map[string]any{"id": id, "message": "Connector ready to process the operation"}, "", nil))
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	timer := time.AfterFunc(t.c.cfg.receivedAfter, func() {
+		defer close(done)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !t.received && t.c.client.Do(ctx, opReceived, t.receivedVariables(), "", nil) == nil {
+			t.received = true // if not, the next report says it, and insists
+		}
+	})
+	t.stop = func() {
+		if timer.Stop() {
+			close(done)
+		}
+		cancel()
+		<-done
+	}
+	return nil
+}
+
+// end stops what Received began.
+func (t *task) end() {
+	if t.stop != nil {
+		t.stop()
+	}
+}
+
+func (t *task) receivedVariables() map[string]any {
+	return map[string]any{"id": t.work(), "message": receivedText}
 }
 
 // Processed ends the work.
 func (t *task) Processed(ctx context.Context, text string, failed bool) error {
-	id := t.message.Internal.WorkID
+	id := t.work()
 	if id == "" {
 		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.received {
+		// Not in one request with the end: both change the status, in any order.
+		if err := t.lenient(t.c.insist(ctx, opReceived, t.receivedVariables(), "", nil)); err != nil {
+			return err
+		}
+		t.received = true
 	}
 	err := t.lenient(t.c.insist(ctx, opProcessed, map[string]any{"id": id, "message": text, "inError": failed}, "", nil))
 	if err != nil {
 		return err
 	}
 	t.record.Processed = true
-	// Losing this costs a second report of the same words.
-	return t.c.journal.put(t.key, t.record)
+	// Losing this costs a second report of the same words, so nobody waits for the disk.
+	t.c.journal.putSoon(t.key, t.record)
+	return nil
 }
 
 // lenient takes a work that the platform no longer knows for told: the analyst
@@ -65,103 +124,60 @@ func (t *task) lenient(err error) error {
 	return err
 }
 
-// Deliver hands the bundle over: a playbook gets its step answered, else the
-// bundle is published for the worker.
-func (t *task) Deliver(ctx context.Context, b stixconv.Bundle) error {
-	if t.message.Internal.Playbook != nil {
-		return t.answer(ctx, b)
-	}
-	if t.c.cfg.QueueProtocol == ProtocolAPI {
-		return t.push(ctx, b)
-	}
-	messages, lost := stixconv.Split(b, stixconv.SplitOptions{})
-	if len(lost) > 0 {
-		t.c.log.Warn("objects that OpenCTI cannot import were left out", "count", len(lost), "first", lost[0])
-	}
-	bodies := make([][]byte, 0, len(messages))
-	for i, m := range messages {
-		body, err := t.envelope(m, i+1)
-		if err != nil {
-			return err
-		}
-		bodies = append(bodies, body)
-	}
-	if err := t.expect(ctx, len(bodies)); err != nil {
-		return err
-	}
-	if err := t.publish.Publish(ctx, bodies); err != nil {
-		return err
-	}
-	t.c.metrics.bundles.Add(float64(len(bodies)))
-	return nil
-}
-
 // expect tells the work how many objects will come, once: a delivery that comes
-// again only adds what is new, and gives back what will not come.
+// again only adds what is new, and gives back what will not come. The journal
+// says so before the request leaves and takes it back when it certainly had no
+// effect. Of what a crash or a lost answer hides it is taken that it had: the
+// work then ends early at worst; expecting twice, it would never end.
 func (t *task) expect(ctx context.Context, n int) error {
-	id := t.message.Internal.WorkID
+	id := t.work()
 	if id == "" {
 		return nil
 	}
-	before := max(0, t.record.Expected)
-	switch {
-	case t.record.Expected == n, t.record.Expected < 0:
+	before := t.record.Expected
+	if n < before {
+		return t.expectLess(ctx, before, n)
+	}
+	if n == before {
 		return nil
-	case n > before:
-		t.record.Expected = -1
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lenient(t.c.retry(ctx, func() error {
+		t.record.Expected = n
 		if err := t.c.journal.put(t.key, t.record); err != nil {
 			return err
 		}
-		err := t.c.once(ctx, opExpect, map[string]any{"id": id, "expectations": n - before}, "", nil)
+		op, variables := opExpect, map[string]any{"id": id, "expectations": n - before}
+		if !t.received {
+			op, variables["message"] = opBegin, receivedText
+		}
+		err := t.c.once(ctx, op, variables, "", nil)
 		if err != nil && notPerformed(err) {
 			t.record.Expected = before
-			if err := t.c.journal.put(t.key, t.record); err != nil {
-				return err
-			}
-			return t.lenient(err)
+			return errors.Join(err, t.c.journal.put(t.key, t.record))
 		}
-		// Nobody knows: counted as done. The work then ends early at worst;
-		// expecting twice, it would never end.
-	default:
-		for range before - n {
-			if err := t.lenient(t.c.insist(ctx, opReport, map[string]any{"id": id, "error": nil}, "", nil)); err != nil {
-				return err
-			}
-		}
-	}
-	t.record.Expected = n
-	return t.c.journal.put(t.key, t.record)
+		t.received = true
+		return nil
+	}))
 }
 
-// answer gives a playbook step its bundle, exactly once as far as anyone can
-// know: every answer runs the rest of the playbook.
-func (t *task) answer(ctx context.Context, b stixconv.Bundle) error {
-	if t.record.Delivered {
-		return nil
-	}
-	p := t.message.Internal.Playbook
-	bundle := string(t.message.Event.Bundle)
-	if len(b.Objects) > 0 {
-		encoded, err := b.Encode()
-		if err != nil {
-			return fmt.Errorf("encoding the bundle: %w", err)
+// expectLess reports objects that will not come as done with.
+func (t *task) expectLess(ctx context.Context, before, n int) error {
+	for have := before; have > n; have-- {
+		t.record.Expected = have - 1
+		if err := t.c.journal.put(t.key, t.record); err != nil {
+			return err
 		}
-		bundle = string(encoded)
+		err := t.c.once(ctx, opReport, map[string]any{"id": t.work(), "error": nil}, "", nil)
+		if err != nil && notPerformed(err) {
+			t.record.Expected = have
+			if err := t.lenient(err); err != nil {
+				return errors.Join(err, t.c.journal.put(t.key, t.record))
+			}
+		}
 	}
-	variables := map[string]any{
-		"execution_id": p.ExecutionID, "event_id": p.EventID, "execution_start": t.began.UTC().Format("2006-01-02T15:04:05+00:00"),
-		"data_instance_id": p.DataInstanceID, "playbook_id": p.PlaybookID, "previous_step_id": p.PreviousStepID, "step_id": p.StepID,
-		"previous_bundle": string(t.message.Event.Bundle), "bundle": bundle,
-	}
-	err := t.deliverOnce(ctx, opStep, variables)
-	var api *APIError
-	if errors.As(err, &api) && !transient(err) {
-		// The playbook or the step is gone, or the platform will never take
-		// this answer: repeating it changes nothing.
-		t.c.log.Error("a playbook step could not be answered", "error", err, "playbook", p.PlaybookID, "execution", p.ExecutionID)
-		return nil
-	}
-	return err
+	return nil
 }
 
 // deliverOnce performs an operation that must not be repeated. The journal says
@@ -180,25 +196,4 @@ func (t *task) deliverOnce(ctx context.Context, op operation, variables map[stri
 		}
 		return err
 	})
-}
-
-// push hands the whole bundle to the platform, which splits and queues it
-// itself and adds its own expectations: twice would be expected twice.
-func (t *task) push(ctx context.Context, b stixconv.Bundle) error {
-	if t.record.Delivered {
-		return nil
-	}
-	encoded, err := b.Encode()
-	if err != nil {
-		return fmt.Errorf("encoding the bundle: %w", err)
-	}
-	variables := map[string]any{"connectorId": t.c.cfg.ID, "bundle": string(encoded), "work_id": nil}
-	if id := t.message.Internal.WorkID; id != "" {
-		variables["work_id"] = id
-	}
-	if err := t.deliverOnce(ctx, opPush, variables); err != nil {
-		return err
-	}
-	t.c.metrics.bundles.Inc()
-	return nil
 }

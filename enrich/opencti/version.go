@@ -32,3 +32,9 @@ func (v version) atLeast(major, minor, patch int) bool {
 	}
 	return true
 }
+
+// hasConnectorInfo: the ping says how the connector does.
+func (v version) hasConnectorInfo() bool { return v.atLeast(6, 2, 12) }
+
+// draftByDefault: validation before import happens in a draft, not in a workbench.
+func (v version) draftByDefault() bool { return v.atLeast(7, 260728, 0) }

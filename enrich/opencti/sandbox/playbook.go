@@ -66,6 +66,22 @@ func (p *Platform) Playbook(ctx context.Context, entityID string, extra ...json.
 	return ids["execution_id"], p.send(ctx, c, body, func() { x.sent++ })
 }
 
+// readPlaybook names every playbook that was run alike.
+func (p *Platform) readPlaybook(_ *request, f *field) (any, *gqlError) {
+	id := f.str("id")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.executions {
+		if x.ids["playbook_id"] == id {
+			return project(obj("Playbook", map[string]any{"id": id, "name": PlaybookName}), f.sel), nil
+		}
+	}
+	return nil, nil
+}
+
+// PlaybookName is the name of every playbook.
+const PlaybookName = "Enrich what is new"
+
 func (p *Platform) step(_ *request, f *field) (any, *gqlError) {
 	s := Step{
 		ExecutionID: f.str("execution_id"), EventID: f.str("event_id"), PlaybookID: f.str("playbook_id"),

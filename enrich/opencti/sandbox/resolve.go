@@ -18,12 +18,15 @@ const (
 	OpWorkAlive       = "isWorkAlive"
 	OpToReceived      = "workEdit.toReceived"
 	OpAddExpectations = "workEdit.addExpectations"
-	OpToProcessed     = "workEdit.toProcessed"
-	OpReport          = "workEdit.reportExpectation"
-	OpWorkPing        = "workEdit.ping"
-	OpDraftContext    = "workEdit.addDraftContext"
-	OpBundlePush      = "stixBundlePush"
-	OpStep            = "playbookStepExecution"
+	// OpBegin is both of the above in one document.
+	OpBegin        = "workEdit.toReceived+addExpectations"
+	OpToProcessed  = "workEdit.toProcessed"
+	OpReport       = "workEdit.reportExpectation"
+	OpWorkPing     = "workEdit.ping"
+	OpDraftContext = "workEdit.addDraftContext"
+	OpBundlePush   = "stixBundlePush"
+	OpStep         = "playbookStepExecution"
+	OpPlaybook     = "playbook"
 )
 
 // root describes a root field: its type, the capabilities of which one is
@@ -49,6 +52,7 @@ func roots() map[string]root {
 		"stix":                {"query", "String", knowledge, (*Platform).readStix},
 		OpWork:                {"query", "Work", []string{"MODULES"}, (*Platform).readWork},
 		OpWorkAlive:           {"query", "Boolean", []string{"MODULES"}, (*Platform).workAlive},
+		OpPlaybook:            {"query", "Playbook", []string{"AUTOMATION"}, (*Platform).readPlaybook},
 		"connector":           {"query", "Connector", []string{"MODULES"}, (*Platform).readConnector},
 		OpRegister:            {"mutation", "Connector", connectorAPI, (*Platform).register},
 		OpPing:                {"mutation", "Connector", connectorAPI, (*Platform).ping},
@@ -62,7 +66,7 @@ func roots() map[string]root {
 
 // defaultCapabilities are those of OpenCTI's own connector role.
 var defaultCapabilities = []string{
-	"CONNECTORAPI", "KNOWLEDGE", "KNOWLEDGE_KNUPDATE", "KNOWLEDGE_KNASKIMPORT", "MODULES", "MODULES_MODMANAGE",
+	"CONNECTORAPI", "KNOWLEDGE", "KNOWLEDGE_KNUPDATE", "KNOWLEDGE_KNASKIMPORT", "MODULES", "MODULES_MODMANAGE", "AUTOMATION",
 }
 
 func (p *Platform) capabilities() []string {
@@ -89,14 +93,18 @@ func (p *Platform) run(req *request, f *field, known bool) (any, *gqlError) {
 	return r.do(p, req, f)
 }
 
-// operationName names the first root field, with the mutation behind workEdit.
+// operationName names the first root field, with the mutations behind workEdit.
 func operationName(op *operation) string {
 	if op == nil || len(op.sel) == 0 {
 		return ""
 	}
 	f := op.sel[0]
 	if f.name == "workEdit" && len(f.sel) > 0 {
-		return f.name + "." + f.sel[0].name
+		edits := make([]string, len(f.sel))
+		for i := range f.sel {
+			edits[i] = f.sel[i].name
+		}
+		return f.name + "." + strings.Join(edits, "+")
 	}
 	return f.name
 }

@@ -1,0 +1,258 @@
+package opencti
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/stixconv"
+)
+
+// Deliver hands the bundle over: a playbook gets its step answered, else the
+// bundle is put where the operator wants it, and published for the worker.
+func (t *task) Deliver(ctx context.Context, b stixconv.Bundle) error {
+	if t.message.Internal.Playbook != nil {
+		return t.answer(ctx, b)
+	}
+	if done, err := t.validateFirst(ctx, b); done || err != nil {
+		return err
+	}
+	if err := t.copies(ctx, b); err != nil {
+		return err
+	}
+	switch {
+	case t.c.cfg.Output.NoQueue:
+		return nil
+	case t.c.cfg.QueueProtocol == ProtocolAPI:
+		return t.push(ctx, b)
+	}
+	return t.enqueue(ctx, b)
+}
+
+// enqueue publishes the bundle, one object a message.
+func (t *task) enqueue(ctx context.Context, b stixconv.Bundle) error {
+	for {
+		bodies, left, err := t.messages(b)
+		if err != nil {
+			return err
+		}
+		if err := t.expect(ctx, len(bodies)); err != nil {
+			return err
+		}
+		err = t.publish.Publish(ctx, bodies)
+		var tooLarge *tooLargeError
+		if errors.As(err, &tooLarge) && t.c.lowerMaxMessage(tooLarge.limit) {
+			continue // now that its limit is known, what fits is sent
+		}
+		if err != nil {
+			return err
+		}
+		t.c.metrics.bundles.Add(float64(len(bodies)))
+		return left.problem(len(bodies), t.c.maxMessage.Load())
+	}
+}
+
+// lowerMaxMessage takes over what the broker says of its limit. It returns
+// false when that is nothing new, and so no reason to try again.
+func (c *Connector) lowerMaxMessage(limit int64) bool {
+	for {
+		old := c.maxMessage.Load()
+		if limit <= 0 || limit >= old {
+			return false
+		}
+		if c.maxMessage.CompareAndSwap(old, limit) {
+			c.log.Warn("RabbitMQ takes smaller messages than most", "bytes", limit)
+			return true
+		}
+	}
+}
+
+// messages splits the bundle into the bodies of messages. What is too large for
+// the broker is left out, and with it what would refer to an object that the
+// platform does not get.
+func (t *task) messages(b stixconv.Bundle) (bodies [][]byte, left leftOut, err error) {
+	split, lost := stixconv.Split(b, stixconv.SplitOptions{})
+	if len(lost) > 0 {
+		t.c.log.Warn("objects that OpenCTI cannot import were left out", "count", len(lost), "first", lost[0])
+	}
+	left.gone = map[string]bool{}
+	limit := t.c.maxMessage.Load()
+	for _, m := range split {
+		o := m.Objects[0]
+		id, _ := o["id"].(string)
+		if left.refers(o) {
+			left.gone[id] = true
+			continue
+		}
+		body, err := t.envelope(m, len(bodies)+1)
+		if err != nil {
+			return nil, left, err
+		}
+		if int64(len(body)) > limit {
+			left.tooLarge(id, len(body), id == t.message.Event.EntityID)
+			continue
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies, left, nil
+}
+
+// leftOut are objects that cannot be sent.
+type leftOut struct {
+	// gone are those that the platform will not have.
+	gone  map[string]bool
+	first string
+	size  int
+	n     int
+}
+
+func (l *leftOut) tooLarge(id string, size int, known bool) {
+	if l.n == 0 {
+		l.first, l.size = id, size
+	}
+	l.n++
+	if !known {
+		l.gone[id] = true
+	}
+}
+
+// refers says that the object refers to one that is gone. References come
+// first in a split bundle, so that one pass is enough.
+func (l *leftOut) refers(o stixconv.Object) bool {
+	if len(l.gone) == 0 {
+		return false
+	}
+	for _, value := range o {
+		switch v := value.(type) {
+		case string:
+			if l.gone[v] {
+				return true
+			}
+		case []any:
+			for _, e := range v {
+				if id, ok := e.(string); ok && l.gone[id] {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// problem tells the analyst what was left out; nil when nothing was.
+func (l *leftOut) problem(sent int, limit int64) error {
+	if l.n == 0 {
+		return nil
+	}
+	return &enrich.InputError{Reason: fmt.Sprintf("%s makes a message of %.1f MB, and the broker takes at most %.1f MB: it was left out with what refers to it (%d objects left out, %d sent)",
+		l.first, float64(l.size)/1e6, float64(limit)/1e6, max(l.n, len(l.gone)), sent)}
+}
+
+// answer gives a playbook step its bundle, exactly once as far as anyone can
+// know: every answer runs the rest of the playbook.
+func (t *task) answer(ctx context.Context, b stixconv.Bundle) error {
+	if t.record.Delivered {
+		return nil
+	}
+	p := t.message.Internal.Playbook
+	bundle := string(t.message.Event.Bundle)
+	if len(b.Objects) > 0 {
+		encoded, err := b.Encode()
+		if err != nil {
+			return fmt.Errorf("encoding the bundle: %w", err)
+		}
+		bundle = string(encoded)
+	}
+	variables := map[string]any{
+		"execution_id": p.ExecutionID, "event_id": p.EventID, "execution_start": t.began.UTC().Format("2006-01-02T15:04:05+00:00"),
+		"data_instance_id": p.DataInstanceID, "playbook_id": p.PlaybookID, "previous_step_id": p.PreviousStepID, "step_id": p.StepID,
+		"previous_bundle": string(t.message.Event.Bundle), "bundle": bundle,
+	}
+	err := t.deliverOnce(ctx, opStep, variables)
+	var api *APIError
+	if errors.As(err, &api) && api.Code == codeTooLarge && bundle != string(t.message.Event.Bundle) {
+		t.c.log.Error("a playbook's bundle has become too large for OpenCTI and is handed on as it came", "bytes", len(bundle), "playbook", p.PlaybookID)
+		variables["bundle"] = string(t.message.Event.Bundle)
+		err = t.deliverOnce(ctx, opStep, variables)
+	}
+	if errors.As(err, &api) && !transient(err) {
+		// The playbook or the step is gone, or the platform will never take
+		// this answer: repeating it changes nothing.
+		t.c.log.Error("a playbook step could not be answered", "error", err, "playbook", p.PlaybookID, "execution", p.ExecutionID)
+		return nil
+	}
+	return err
+}
+
+// push hands the whole bundle to the platform, which splits and queues it
+// itself and adds its own expectations: twice would be expected twice.
+func (t *task) push(ctx context.Context, b stixconv.Bundle) error {
+	if t.record.Delivered {
+		return nil
+	}
+	encoded, err := b.Encode()
+	if err != nil {
+		return fmt.Errorf("encoding the bundle: %w", err)
+	}
+	v := t.c.registration().version
+	variables := map[string]any{"connectorId": t.c.cfg.ID, "bundle": string(encoded)}
+	if v.atLeast(6, 5, 7) {
+		variables["work_id"] = nil
+		if id := t.work(); id != "" {
+			variables["work_id"] = id
+		}
+	}
+	if err := t.deliverOnce(ctx, opPush(v), variables); err != nil {
+		return err
+	}
+	t.c.metrics.bundles.Inc()
+	return nil
+}
+
+// envelope wraps one split bundle as the worker wants it on the push queue.
+func (t *task) envelope(b stixconv.Bundle, sequence int) ([]byte, error) {
+	content, err := b.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("encoding the bundle: %w", err)
+	}
+	return json.Marshal(struct {
+		BundleType     string          `json:"bundle_type"`
+		ApplicantID    string          `json:"applicant_id"`
+		ActionSequence int             `json:"action_sequence"`
+		EntitiesTypes  []string        `json:"entities_types"`
+		Content        []byte          `json:"content"` // base64, as encoding/json writes bytes
+		Update         bool            `json:"update"`
+		DraftID        json.RawMessage `json:"draft_id"`
+		NoSplit        bool            `json:"no_split"`
+		WorkID         string          `json:"work_id,omitempty"`
+	}{
+		BundleType: "QUEUE_BUNDLE", ApplicantID: t.applicant(), ActionSequence: sequence, EntitiesTypes: []string{},
+		Content: content, DraftID: t.draft(), WorkID: t.work(),
+	})
+}
+
+// applicant is in whose name the worker imports.
+func (t *task) applicant() string {
+	if id := t.message.Internal.ApplicantID; id != "" {
+		return id
+	}
+	return t.c.registration().UserID
+}
+
+// draft is the draft that results go to, as the message or its validation says.
+func (t *task) draft() json.RawMessage {
+	if t.record.Draft != "" {
+		return json.RawMessage(quoted(t.record.Draft))
+	}
+	if draft := t.message.Internal.DraftID; draft != nil {
+		return draft
+	}
+	return json.RawMessage(`""`) // as pycti does for platforms that do not know drafts
+}
+
+func quoted(s string) string {
+	b, _ := json.Marshal(s) // a string always encodes
+	return string(b)
+}
