@@ -100,9 +100,11 @@ func operationName(op *operation) string {
 	}
 	f := op.sel[0]
 	if f.name == "workEdit" && len(f.sel) > 0 {
-		edits := make([]string, len(f.sel))
-		for i := range f.sel {
-			edits[i] = f.sel[i].name
+		var edits []string
+		for _, edit := range f.sel {
+			if !edit.fragment {
+				edits = append(edits, edit.name)
+			}
 		}
 		return f.name + "." + strings.Join(edits, "+")
 	}
