@@ -73,5 +73,30 @@ func (b *budget) charge(v any) error {
 	return nil
 }
 
+// weigh books each value in an input that one instruction is to walk. It stops
+// where the budget does, so that what refers to itself many times over costs no
+// more than that.
+func (b *budget) weigh(v any) error {
+	switch v := v.(type) {
+	case []any:
+		b.steps -= 4 * len(v) // sorting compares each some times
+		for _, e := range v {
+			if b.steps < 0 || b.weigh(e) != nil {
+				b.over = errSteps
+				return errSteps
+			}
+		}
+	case map[string]any:
+		b.steps -= 4 * len(v)
+		for _, e := range v {
+			if b.steps < 0 || b.weigh(e) != nil {
+				b.over = errSteps
+				return errSteps
+			}
+		}
+	}
+	return nil
+}
+
 // Format keeps the budget, which programs carry in a variable, out of messages.
 func (b *budget) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "budget") }

@@ -16,17 +16,11 @@ import (
 // those of jq's that make much of little without being asked (rename says which).
 func natives() []gojq.CompilerOption {
 	return []gojq.CompilerOption{
-		gojq.WithFunction("__charge", 1, 1, func(v any, args []any) any {
-			b, ok := args[0].(*budget)
-			if !ok {
-				return errors.New("no budget")
-			}
-			if err := b.charge(v); err != nil {
-				return err
-			}
-			return v
-		}),
+		booking("__charge", (*budget).charge),
+		booking("__weigh", (*budget).weigh),
 		gojq.WithFunction("__times", 2, 2, func(_ any, args []any) any { return times(args[0], args[1]) }),
+		gojq.WithFunction("__minus", 2, 2, func(_ any, args []any) any { return minus(args[0], args[1]) }),
+		gojq.WithFunction("__contains", 1, 1, func(v any, args []any) any { return containsText(v, args[0]) }),
 		gojq.WithFunction("__add", 0, 0, func(v any, _ []any) any { return sum(v) }),
 		gojq.WithFunction("__join", 1, 1, func(v any, args []any) any { return join(v, args[0]) }),
 		gojq.WithFunction("__gsub", 2, 3, func(v any, args []any) any { return substitute(v, args, -1) }),
@@ -48,6 +42,41 @@ func natives() []gojq.CompilerOption {
 			return t.Format(time.RFC3339)
 		}),
 	}
+}
+
+// booking is a function that passes its input on and books it.
+func booking(name string, book func(*budget, any) error) gojq.CompilerOption {
+	return gojq.WithFunction(name, 1, 1, func(v any, args []any) any {
+		b, ok := args[0].(*budget)
+		if !ok {
+			return errors.New("no budget")
+		}
+		if err := book(b, v); err != nil {
+			return err
+		}
+		return v
+	})
+}
+
+// minus subtracts numbers, and nothing else: jq's - also takes lists apart,
+// each element against each.
+func minus(a, b any) any {
+	x, okX := gojq.ToFloat64(a)
+	y, okY := gojq.ToFloat64(b)
+	if !okX || !okY {
+		return errors.New("- is for numbers")
+	}
+	return whole(x - y)
+}
+
+// containsText looks for a text in a text.
+func containsText(v, part any) any {
+	s, okS := v.(string)
+	p, okP := part.(string)
+	if !okS || !okP {
+		return errors.New("contains is for texts: say any(. == …) of lists")
+	}
+	return strings.Contains(s, p)
 }
 
 // times multiplies numbers, and nothing else: jq's * also repeats texts.
@@ -165,17 +194,23 @@ func substitute(v any, args []any, most int) any {
 	if err != nil {
 		return err
 	}
-	var out strings.Builder
-	rest := 0
-	for _, at := range re.FindAllStringIndex(s, most) {
-		out.WriteString(s[rest:at[0]])
-		out.WriteString(text)
-		if rest = at[1]; out.Len() > maxMade {
-			return errMade
+	if most == 1 {
+		if at := re.FindStringIndex(s); at != nil {
+			return s[:at[0]] + text + s[at[1]:]
 		}
+		return s
 	}
-	out.WriteString(s[rest:])
-	return out.String()
+	made := 0
+	out := re.ReplaceAllStringFunc(s, func(string) string {
+		if made += len(text); made > maxMade {
+			return ""
+		}
+		return text
+	})
+	if made > maxMade {
+		return errMade
+	}
+	return out
 }
 
 // same compares a value that came back with the normalized one that was asked

@@ -59,15 +59,17 @@ func (r *rewriter) query(q *gojq.Query) (err error) {
 	return r.operator(q)
 }
 
-// operator replaces what multiplies and charges what adds.
+// operator charges what adds, and replaces what repeats texts (*) and compares
+// each with each (-) by what is for numbers only.
 func (r *rewriter) operator(q *gojq.Query) error {
 	switch q.Op {
 	case gojq.OpAdd:
 		sum := &gojq.Query{Left: q.Left, Op: gojq.OpAdd, Right: q.Right}
-		q.Left, q.Op, q.Right = sum, gojq.OpPipe, charge()
-	case gojq.OpMul:
-		product := call("__times", q.Left, q.Right)
-		q.Left, q.Op, q.Right, q.Term = nil, 0, nil, product
+		q.Left, q.Op, q.Right = sum, gojq.OpPipe, account("__charge")
+	case gojq.OpMul, gojq.OpSub:
+		name := map[gojq.Operator]string{gojq.OpMul: "__times", gojq.OpSub: "__minus"}[q.Op]
+		q.Term = call(name, q.Left, q.Right)
+		q.Left, q.Op, q.Right = nil, 0, nil
 	case gojq.OpUpdateAdd, gojq.OpUpdateMul, gojq.OpUpdateSub, gojq.OpUpdateDiv, gojq.OpUpdateMod:
 		return refuse(q.Op.String(), "%s is not available: write the sum out", q.Op)
 	}
@@ -124,41 +126,78 @@ func (r *rewriter) term(t *gojq.Term) error {
 			return err
 		}
 	}
-	charged := t.Type == gojq.TermTypeFormat || t.Type == gojq.TermTypeString && t.Str != nil && len(t.Str.Queries) > 0
-	if t.Type == gojq.TermTypeFunc {
-		var err error
-		if charged, err = r.function(t.Func); err != nil {
-			return err
-		}
+	books, err := r.books(t)
+	if err != nil {
+		return err
 	}
-	if charged {
-		*t = gojq.Term{Type: gojq.TermTypeQuery, SuffixList: t.SuffixList, Query: &gojq.Query{Left: withoutSuffix(*t), Op: gojq.OpPipe, Right: charge()}}
+	book(t, books)
+	return nil
+}
+
+// books says what of a term is booked beside its instructions.
+func (r *rewriter) books(t *gojq.Term) (cost, error) {
+	switch t.Type {
+	case gojq.TermTypeFunc:
+		return r.function(t.Func)
+	case gojq.TermTypeFormat:
+		return cost{weighed: t.Str == nil, charged: true}, weighParts(t.Str)
+	case gojq.TermTypeString:
+		return cost{charged: t.Str != nil && len(t.Str.Queries) > 0}, weighParts(t.Str)
+	}
+	return cost{}, nil
+}
+
+// weighParts has what is put into a text weighed, since it may be anything.
+func weighParts(text *gojq.String) error {
+	if text == nil {
+		return nil
+	}
+	for i, q := range text.Queries {
+		if q.Term == nil || q.Term.Str == nil || q.Term.Type != gojq.TermTypeString {
+			weighed := &gojq.Query{Left: q, Op: gojq.OpPipe, Right: account("__weigh")}
+			text.Queries[i] = &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeQuery, Query: weighed}}
+		}
 	}
 	return nil
 }
 
+// book puts the booking around a term.
+func book(t *gojq.Term, c cost) {
+	if !c.weighed && !c.charged {
+		return
+	}
+	whole := withoutSuffix(*t)
+	if c.weighed {
+		whole = &gojq.Query{Left: account("__weigh"), Op: gojq.OpPipe, Right: whole}
+	}
+	if c.charged {
+		whole = &gojq.Query{Left: whole, Op: gojq.OpPipe, Right: account("__charge")}
+	}
+	*t = gojq.Term{Type: gojq.TermTypeQuery, SuffixList: t.SuffixList, Query: whole}
+}
+
 // function holds a call against the list; its arguments were walked before.
-func (r *rewriter) function(f *gojq.Func) (charged bool, err error) {
+func (r *rewriter) function(f *gojq.Func) (cost, error) {
 	name := signature(f.Name, len(f.Args))
 	switch {
 	case strings.HasPrefix(f.Name, "$"):
 		if strings.HasPrefix(f.Name, "$__") || f.Name == "$ENV" {
-			return false, refuse(f.Name, "%s is not available", f.Name)
+			return cost{}, refuse(f.Name, "%s is not available", f.Name)
 		}
-		return false, nil // the compiler knows whether it is bound
+		return cost{}, nil // the compiler knows whether it is bound
 	case contains(r.within, name):
-		return false, refuse(f.Name, "%s calls itself: programs have no loops but those over what the answer holds", f.Name)
+		return cost{}, refuse(f.Name, "%s calls itself: programs have no loops but those over what the answer holds", f.Name)
 	case r.local(name):
-		return false, nil
+		return cost{}, nil
 	}
-	charged, known := r.library[name]
+	books, known := r.library[name]
 	if !known {
-		return false, refuse(f.Name, "the function %s is not available", name)
+		return cost{}, refuse(f.Name, "the function %s is not available", name)
 	}
 	if strings.Contains(replaced, " "+f.Name+" ") {
 		f.Name = "__" + f.Name
 	}
-	return charged, nil
+	return books, nil
 }
 
 func contains(list []string, s string) bool {
@@ -197,8 +236,9 @@ func (r *rewriter) pattern(p *gojq.Pattern) error {
 	return nil
 }
 
-func charge() *gojq.Query {
-	return &gojq.Query{Term: call("__charge", &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: budgetVariable}}})}
+// account calls a booking function with the run's budget.
+func account(name string) *gojq.Query {
+	return &gojq.Query{Term: call(name, &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: budgetVariable}}})}
 }
 
 func call(name string, args ...*gojq.Query) *gojq.Term {
