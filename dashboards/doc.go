@@ -10,11 +10,11 @@
 // value is escaped by html/template, wherever it came from. No secret reaches
 // this package but the two tokens that it compares, in constant time.
 //
-// Who may do what: with a read token configured, looking needs a sign-in;
-// without one it needs none, and then only requests that name this host as a
-// loopback address are answered, so that no web site can look through a
-// rebound name. Acting needs the admin token, a form of this origin with the
-// session's own token in it, and a reason, which goes into the audit.
+// Who may do what: with a token configured, looking needs a sign-in; without
+// any it needs none, and then only requests that name this host as a loopback
+// address are answered, so that no web site can look through a rebound name.
+// Acting needs the admin token, a form of this origin with the session's own
+// token in it, and a reason, which goes into the audit.
 //
 // What is shown are snapshots of types that are declared here: this package
 // knows neither the ledger nor the cache.

@@ -15,11 +15,10 @@ type Config struct {
 	Answers   Answers
 	// Admin carries out actions; nil means that there are none.
 	Admin Admin
-	// ReadToken is asked for before anything is shown; empty means that the
-	// listener is on loopback and that whoever reaches it may look.
-	ReadToken string
-	// AdminToken signs in for actions; empty means that nobody may act.
-	AdminToken string
+	// ReadToken signs in for looking, AdminToken for acting too; an empty one
+	// lets nobody in. Without either the listener is on loopback, and whoever
+	// reaches it may look.
+	ReadToken, AdminToken string
 	// Version of the daemon, as it is shown.
 	Version string
 	Log     *slog.Logger

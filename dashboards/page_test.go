@@ -21,10 +21,10 @@ func TestWhoMayLook(t *testing.T) {
 		status                  int
 	}{
 		{"a token, none shown", readToken, adminToken, "", http.StatusSeeOther},
-		{"no read token, on this host", "", adminToken, "", http.StatusOK},
+		{"an admin token alone, on this host", "", adminToken, "", http.StatusSeeOther},
 		{"no token at all, on this host", "", "", "localhost:8080", http.StatusOK},
 		{"no token at all, by a name that may be rebound", "", "", away, http.StatusForbidden},
-		{"no read token, by a name that may be rebound", "", adminToken, away, http.StatusSeeOther},
+		{"an admin token alone, by another name", "", adminToken, away, http.StatusSeeOther},
 	} {
 		_, s := page(t, story(), func(cfg *Config) { cfg.ReadToken, cfg.AdminToken = c.read, c.admin })
 		for _, path := range []string{"/", "/enrichments", "/ledger", "/ledger.csv", "/ledger.jsonl", "/cache", "/clients", "/sources", "/health", "/lookup"} {

@@ -23,11 +23,14 @@ func (p *Page) visitor(r *http.Request) visitor {
 			return visitor{s, c.Value}
 		}
 	}
-	if p.cfg.ReadToken == "" && forLoopback(r.Host) {
+	if p.open() && forLoopback(r.Host) {
 		return visitor{session: session{role: reader}}
 	}
 	return visitor{}
 }
+
+// open says that looking needs no sign-in, because there is no token to sign in with.
+func (p *Page) open() bool { return p.cfg.ReadToken == "" && p.cfg.AdminToken == "" }
 
 // forLoopback says that the request was meant for this host by a name that
 // nobody else can give away.
@@ -48,7 +51,7 @@ func (p *Page) seen(show func(http.ResponseWriter, *http.Request, visitor)) http
 			show(w, r, v)
 		case r.Method != http.MethodGet || r.Header.Get("X-Live") != "" || r.URL.Path == "/live":
 			http.Error(w, "sign in first", http.StatusUnauthorized)
-		case p.cfg.ReadToken == "" && p.cfg.AdminToken == "":
+		case p.open():
 			http.Error(w, "without a token this page is shown on this host only: open it as http://localhost or http://127.0.0.1", http.StatusForbidden)
 		default:
 			http.Redirect(w, r, "/sign-in?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
