@@ -27,6 +27,8 @@ const (
 	KindSetFloor   = "set-floor"
 	KindPause      = "pause"
 	KindResume     = "resume"
+	// KindNote is what an operator did beside the books.
+	KindNote = "note"
 	// KindPrune says that the entries through Ref were replaced by their summary.
 	KindPrune = "prune"
 )

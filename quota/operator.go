@@ -133,6 +133,15 @@ func (l *Ledger) Resume(source string, o Order) error {
 	})
 }
 
+// Note writes into the audit log what an operator did beside the books: the
+// value that it was about, and as the reason what was done and why.
+func (l *Ledger) Note(source, subject string, o Order) error {
+	return l.order(source, o, func(t *transaction, _ *account) error {
+		t.log(Entry{Kind: KindNote, Account: source, Subject: l.subject(subject), By: o.By, Reason: o.Reason})
+		return nil
+	})
+}
+
 // Resolve says what became of a source's uncertain units: they were billed
 // (Spent) or not (Void). id names one reservation; 0 means all of them. It
 // returns how many units it resolved.

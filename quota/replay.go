@@ -123,7 +123,7 @@ func (r *replay) follow(e *Entry) error {
 		r.Pauses[e.Account] = p
 	case KindResume:
 		delete(r.Pauses, e.Account)
-	case KindPrune:
+	case KindPrune, KindNote:
 	default:
 		return fmt.Errorf("unknown kind %q", e.Kind)
 	}
