@@ -46,8 +46,9 @@ type Answers interface {
 
 // Admin carries out what an operator orders. An error is a sentence for them.
 type Admin interface {
-	// Price says what looking the value up would cost now. It spends nothing.
-	Price(ctx context.Context, value string) (Price, error)
+	// Prices says what looking the value up would cost now, at each source that
+	// could. It spends nothing.
+	Prices(ctx context.Context, value string) ([]Price, error)
 	// Do carries the action out, writes it into the audit with its reason, and
 	// says in a line what was done.
 	Do(context.Context, Action) (string, error)
@@ -56,8 +57,10 @@ type Admin interface {
 // Price of a lookup before it is made.
 type Price struct {
 	Source, Value, Type string
-	// Units is the most that it can cost, Kept how many more are saved by kept answers.
-	Units, Kept int64
+	// Units it costs if each of its calls is answered at the first attempt.
+	Units int64
+	// Lookups it needs, and how many of them a fresh answer is kept for.
+	Lookups, Kept int
 	// Left is what the tightest window leaves; negative without limits.
 	Left int64
 	// Refused is why it would not be done; empty when it would.

@@ -64,11 +64,11 @@ func (b *backend) Entries(ctx context.Context, f EntryFilter, yield func(Entry) 
 	return ctx.Err()
 }
 
-func (b *backend) Price(_ context.Context, v string) (Price, error) {
+func (b *backend) Prices(_ context.Context, v string) ([]Price, error) {
 	if v == "?" {
-		return Price{}, errors.New("that is no value")
+		return nil, errors.New("that is no value")
 	}
-	return b.price, nil
+	return []Price{b.price}, nil
 }
 
 func (b *backend) Do(_ context.Context, a Action) (string, error) {
@@ -156,7 +156,7 @@ func story() *backend {
 			{Source: "proofpoint_et_intelligence", Endpoint: "ip.reputation", Value: "198.51.100.7", Class: "found", State: "fresh", Stored: noon.Add(-2 * time.Hour), FreshUntil: noon.Add(4 * time.Hour), StaleUntil: noon.Add(172 * time.Hour), Bytes: 512, Status: 200},
 			{Source: "proofpoint_et_intelligence", Endpoint: "ip.domains", Value: "198.51.100.7", Class: "not_found", State: "stale", Stored: noon.Add(-30 * time.Hour), FreshUntil: noon.Add(-6 * time.Hour), StaleUntil: noon.Add(144 * time.Hour), Bytes: 48, Status: 200},
 		},
-		price: Price{Source: "proofpoint_et_intelligence", Value: "198.51.100.7", Type: "ipv4-addr", Units: 3, Kept: 2, Left: 154},
+		price: Price{Source: "proofpoint_et_intelligence", Value: "198.51.100.7", Type: "ipv4-addr", Units: 3, Lookups: 5, Kept: 2, Left: 154},
 	}
 	tell := []struct {
 		value, kind, trigger, who, tlp, fate, reason string

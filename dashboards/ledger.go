@@ -26,7 +26,7 @@ type ledgerView struct {
 }
 
 // entryKinds are what the filter offers.
-var entryKinds = [...]string{"reserve", "spent", "uncertain", "void", "pause", "resume", "limit", "floor", "used", "purge", "lookup"}
+var entryKinds = [...]string{"reserve", "spent", "uncertain", "void", "resolve", "pause", "resume", "set-limit", "set-floor", "set-used", "initial", "reconcile", "checkpoint", "prune", "note"}
 
 const (
 	rowsPerPage = 100

@@ -138,18 +138,16 @@ func (p *Page) health(w http.ResponseWriter, r *http.Request, who visitor) {
 // lookupView is the price of a lookup, before it is made.
 type lookupView struct {
 	Value   string
-	Price   *Price
+	Prices  []Price
 	Problem string
 }
 
 func (p *Page) lookup(w http.ResponseWriter, r *http.Request, who visitor) {
 	v := lookupView{Value: strings.TrimSpace(r.FormValue("value"))}
 	if v.Value != "" && p.cfg.Admin != nil {
-		price, err := p.cfg.Admin.Price(r.Context(), v.Value)
-		if err != nil {
+		var err error
+		if v.Prices, err = p.cfg.Admin.Prices(r.Context(), v.Value); err != nil {
 			v.Problem = err.Error()
-		} else {
-			v.Price = &price
 		}
 	}
 	p.render(w, r, who, http.StatusOK, "lookup", "Look up", v)

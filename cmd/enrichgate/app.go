@@ -42,7 +42,7 @@ type app struct {
 func openApp(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step)) (a *app, err error) {
 	a = &app{
 		settings: s, log: log, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{},
-		recent: httpapi.NewRecent(), decisions: newRecentDecisions(),
+		recent: httpapi.NewRecent(), decisions: newRecentDecisions(s.Sources),
 	}
 	defer func() {
 		if err != nil {

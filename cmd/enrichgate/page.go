@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/dashboards"
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/quota"
@@ -46,22 +48,30 @@ func site(page, machines http.Handler) http.Handler {
 // recentDecisions keeps the last enrichments for the page, and what was saved
 // since the start. Safe for concurrent use.
 type recentDecisions struct {
-	mu    sync.Mutex
-	last  uint64
-	kept  []dashboards.Decision // oldest first
-	saved map[string]dashboards.Saved
+	maxTLP map[string]string // by source
+
+	mu        sync.Mutex
+	last      uint64
+	kept      []dashboards.Decision // oldest first
+	saved     map[string]dashboards.Saved
+	playbooks map[string]string // names by id, as far as they are known
 }
 
 // mostDecisions are kept.
 const mostDecisions = 500
 
-func newRecentDecisions() *recentDecisions {
-	return &recentDecisions{saved: map[string]dashboards.Saved{}}
+func newRecentDecisions(sources map[string]*settings.Source) *recentDecisions {
+	r := &recentDecisions{maxTLP: map[string]string{}, saved: map[string]dashboards.Saved{}, playbooks: map[string]string{}}
+	for name, s := range sources {
+		r.maxTLP[name] = s.MaxTLP
+	}
+	return r
 }
 
 // observe takes one in; it is what enrich.Config.Observe wants.
 func (r *recentDecisions) observe(d enrich.Decided) {
 	one := decisionOf(d)
+	one.MaxTLP = r.maxTLP[d.Source]
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
@@ -87,6 +97,9 @@ func (r *recentDecisions) observe(d enrich.Decided) {
 		}
 	}
 	r.saved[d.Source] = saved
+	if q := d.Request; q.Playbook != "" && q.PlaybookName != "" && len(r.playbooks) < mostDecisions {
+		r.playbooks[q.Playbook] = q.PlaybookName
+	}
 }
 
 // Decisions implements dashboards.Decisions.
@@ -110,20 +123,27 @@ func (r *recentDecisions) savedOf(source string) dashboards.Saved {
 	return r.saved[source]
 }
 
+// playbook is its name, or its id while no request has named it.
+func (r *recentDecisions) playbook(id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return cmp.Or(r.playbooks[id], id)
+}
+
 func decisionOf(d enrich.Decided) dashboards.Decision {
 	e := d.Request.Entity
 	one := dashboards.Decision{
 		Time: d.At, Took: d.Took, Source: d.Source, Value: e.Subject(), Type: e.Type,
-		Trigger: d.Request.Trigger.String(), Client: d.Request.Client, Playbook: d.Request.PlaybookName, Work: d.Request.Work,
+		Trigger: d.Request.Trigger.String(), Client: cmp.Or(d.Request.Person, d.Request.Client), Playbook: cmp.Or(d.Request.PlaybookName, d.Request.Playbook), Work: d.Request.Work,
 		TLP: strings.Join(e.TLP, ", "), Fate: d.Fate.String(), Reason: d.Text, Units: d.Result.Units(), Objects: len(d.Result.Bundle.Objects),
-	}
-	if one.Playbook == "" {
-		one.Playbook = d.Request.Playbook
 	}
 	for _, p := range d.Result.Parts {
 		part := dashboards.Part{Endpoint: p.Lookup.Endpoint, Class: p.Class.String(), Stale: p.Stale, Units: p.Units}
 		if p.Entry != nil {
-			part.From, part.Age = p.Origin.String(), d.At.Sub(p.Entry.StoredAt)
+			part.From = p.Origin.String()
+			if p.Cached() {
+				part.Age = max(0, d.At.Sub(p.Entry.StoredAt))
+			}
 		}
 		if p.Err != nil {
 			part.Error = p.Err.Error()
@@ -146,11 +166,24 @@ func (b *pageBackend) Entries(ctx context.Context, f dashboards.EntryFilter, sho
 		if !holds(f.Text, e.Subject, e.Client, e.Playbook, e.PlaybookName, e.Person, e.Work, e.By, e.Reason) {
 			return nil
 		}
-		return show(dashboards.Entry{
-			Seq: e.Seq, Time: e.Time, Kind: e.Kind, Ref: e.Ref, Source: e.Account, Endpoint: e.Endpoint, Subject: e.Subject, Units: e.Units,
-			Trigger: e.Trigger, Work: e.Work, Playbook: e.Playbook, Client: e.Client, Status: e.Status, By: e.By, Reason: e.Reason,
-		})
+		return show(entryOf(e))
 	})
+}
+
+// entryOf is an entry in the page's few columns: an order's window stands where
+// a call has its value, and its figure where that has its price.
+func entryOf(e quota.Entry) dashboards.Entry {
+	one := dashboards.Entry{
+		Seq: e.Seq, Time: e.Time, Kind: e.Kind, Ref: e.Ref, Source: e.Account, Endpoint: e.Endpoint, Subject: cmp.Or(e.Subject, e.Window), Units: e.Units,
+		Trigger: e.Trigger, Work: e.Work, Playbook: cmp.Or(e.PlaybookName, e.Playbook), Client: cmp.Or(e.Person, e.Client), Status: e.Status, By: e.By, Reason: e.Reason,
+	}
+	switch {
+	case e.Used != nil:
+		one.Units = *e.Used
+	case e.Limit > 0:
+		one.Units = e.Limit
+	}
+	return one
 }
 
 // holds says whether a text occurs in one of the others, in any case.

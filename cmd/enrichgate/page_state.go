@@ -91,13 +91,25 @@ func (b *pageBackend) spenders(source string, w *dashboards.Window, now time.Tim
 		return
 	}
 	for _, s := range all {
-		share := dashboards.Share{Name: s.Name, Units: s.Units}
 		if s.Owner.Kind == quota.OfPlaybook {
-			w.Spent.Playbooks = append(w.Spent.Playbooks, share)
+			w.Spent.Playbooks = addShare(w.Spent.Playbooks, dashboards.Share{Name: b.recent.playbook(s.Name), Units: s.Units})
 		} else {
-			w.Spent.Clients = append(w.Spent.Clients, share)
+			w.Spent.Clients = addShare(w.Spent.Clients, dashboards.Share{Name: s.Name, Units: s.Units})
 		}
 	}
+}
+
+// mostShares bounds a list of spenders; the smallest are one line together.
+const mostShares = 8
+
+// addShare adds the next smaller spender.
+func addShare(all []dashboards.Share, s dashboards.Share) []dashboards.Share {
+	if len(all) < mostShares {
+		return append(all, s)
+	}
+	last := &all[mostShares-1]
+	last.Name, last.Units = "others", last.Units+s.Units
+	return all
 }
 
 // burnDownPoints is how fine the chart of a window is.

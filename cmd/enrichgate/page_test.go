@@ -6,8 +6,11 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/enrichgate/enrichgate/quota"
 )
 
 // browser is an operator at the page.
@@ -91,7 +94,7 @@ func TestPageOfTheRealDaemon(t *testing.T) {
 		t.Errorf("got %+v", u)
 	}
 	act("pause", url.Values{"source": {source}, "for": {"1h"}})
-	if p := b.ledger.Usage()[0].Paused; p == nil || p.By != "An Operator" || p.Until == nil {
+	if p := b.ledger.Usage()[0].Paused; p == nil || p.By != "page: An Operator" || p.Until == nil {
 		t.Errorf("got %+v", p)
 	}
 	act("resume", url.Values{"source": {source}})
@@ -101,6 +104,22 @@ func TestPageOfTheRealDaemon(t *testing.T) {
 		t.Errorf("%d calls after the purge", bill.Total)
 	}
 
+	var orders []string
+	if err := b.ledger.Entries(quota.Filter{}, func(e quota.Entry) error {
+		if e.By == "page: An Operator" && strings.HasSuffix(e.Reason, "a test of the page") {
+			orders = append(orders, e.Kind+" "+e.Subject)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const looked = "note 198.51.100.7"
+	if want := []string{looked, "set-limit ", "set-used ", "set-floor ", "pause ", "resume ", looked, looked}; !slices.Equal(orders, want) {
+		t.Errorf("the audit has %q, want %q", orders, want)
+	}
+	if _, err := b.ledger.Verify(); err != nil {
+		t.Error(err)
+	}
 	for path, want := range map[string]string{
 		"/":                          "CHF",
 		"/enrichments":               "198.51.100.7",
