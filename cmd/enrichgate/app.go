@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,7 +54,7 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
 	}
-	if a.clients, err = clients.Open(a.dir.file(fileClients), time.Now); err != nil {
+	if a.clients, err = clients.Open(cmp.Or(s.ClientsFile, a.dir.file(fileClients)), time.Now); err != nil {
 		return a, err
 	}
 	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{
@@ -62,7 +63,7 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 		return a, fmt.Errorf("ledger: %w", err)
 	}
 	a.registry.MustRegister(quota.NewCollector(a.ledger))
-	if a.cache, err = cache.Open(a.dir.file(fileCache), cache.Options{FlightTimeout: flightTimeout(s)}); err != nil {
+	if a.cache, err = cache.Open(a.dir.file(fileCache), cache.Options{FlightTimeout: flightTimeout(s), Memory: s.CacheMemory}); err != nil {
 		return a, err
 	}
 	a.registry.MustRegister(cache.NewCollector(a.cache))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,9 +60,9 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 	}
 	f.serve(local, a.handler(true, healthy))
 	if address != "" {
-		ln, err := net.Listen("tcp", address)
+		ln, err := a.listenTCP(address)
 		if err != nil {
-			return f, fmt.Errorf("ENRICHGATE_HTTP_LISTEN: %w", err)
+			return f, err
 		}
 		f.tcp = ln.Addr()
 		f.page = a.page(healthy)
@@ -69,6 +70,23 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 	}
 	// Only now: whoever reads this may come at once.
 	return f, a.dir.listensAt(path)
+}
+
+// listenTCP listens on the operator's address, with TLS when there is a
+// certificate.
+func (a *app) listenTCP(address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("ENRICHGATE_HTTP_LISTEN: %w", err)
+	}
+	if a.settings.HTTPTLSCert == "" {
+		return ln, nil
+	}
+	pair, err := tls.X509KeyPair([]byte(a.settings.HTTPTLSCert), []byte(a.settings.HTTPTLSKey.Reveal()))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ENRICHGATE_HTTP_TLS_CERT and _KEY: %w", err), ln.Close())
+	}
+	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
 }
 
 func (f *front) serve(ln net.Listener, h http.Handler) {
@@ -144,7 +162,7 @@ func (a *app) apiSources() []httpapi.Source {
 	var all []httpapi.Source
 	for _, s := range a.sources {
 		one := httpapi.Source{Name: s.Name(), Gateway: a.gateways[s.Name()], Policy: s.policy}
-		if p, ok := s.Source.(httpapi.Proxied); ok {
+		if p, ok := s.Source.(httpapi.Proxied); ok && a.settings.Proxy != "off" {
 			one.Proxy = tunedProxy{Proxied: p, source: s}
 		}
 		all = append(all, one)

@@ -21,6 +21,10 @@ func (l *loader) check() {
 	if beyond && s.ReadToken == "" {
 		s.ReadToken = s.AdminToken
 	}
+	const httpCert, httpKey = "ENRICHGATE_HTTP_TLS_CERT", "ENRICHGATE_HTTP_TLS_KEY"
+	l.rule(httpCert, s.HTTPTLSCert == "" || s.HTTPTLSKey != "", "needs "+httpKey, httpKey)
+	l.rule(httpKey, s.HTTPTLSKey == "" || s.HTTPTLSCert != "", "needs "+httpCert, httpCert)
+	l.rule(httpKey, !isEncrypted(s.HTTPTLSKey), "the key is encrypted; one without a passphrase is needed")
 	const key, cert = "LISTEN_PROTOCOL_API_SSL_KEY", "LISTEN_PROTOCOL_API_SSL_CERT"
 	l.rule("CONNECTOR_LISTEN_PROTOCOL_API_SSL", !s.ListenAPISSL || s.ListenAPISSLKey != "" && s.ListenAPISSLCert != "",
 		"needs "+key+" and "+cert, key, cert)

@@ -163,6 +163,9 @@ func TestEnvironmentValues(t *testing.T) {
 		{"ENRICHGATE_HTTP_LISTEN=OFF", func(s Settings) any { return s.HTTPListen }, ""},
 		{"ENRICHGATE_HTTP_LISTEN=[::1]:0", func(s Settings) any { return s.HTTPListen }, "[::1]:0"},
 		{"ENRICHGATE_HTTP_LISTEN=localhost:80", func(s Settings) any { return s.HTTPListen }, "localhost:80"},
+		{"ENRICHGATE_CACHE_MEMORY=2 mib", func(s Settings) any { return s.CacheMemory }, int64(2 << 20)},
+		{"ENRICHGATE_CACHE_MEMORY=5MB", func(s Settings) any { return s.CacheMemory }, int64(5e6)},
+		{"ENRICHGATE_CACHE_MEMORY=2097152", func(s Settings) any { return s.CacheMemory }, int64(2 << 20)},
 		{"ENRICHGATE_DATA_DIR=/data", func(s Settings) any { return s.DataDir }, "/data"},
 		{"OPENCTI_CUSTOM_HEADERS= a : b:c ;X-Y:z;", func(s Settings) any {
 			h := s.OpenCTICustomHeaders
@@ -221,6 +224,9 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"ENRICHGATE_HTTP_LISTEN=localhost.example.com:80", `ENRICHGATE_HTTP_LISTEN="localhost.example.com:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
 		{"ENRICHGATE_WORKERS=0", `ENRICHGATE_WORKERS="0": not a whole number from 1 to 1024`},
 		{"ENRICHGATE_DATA_DIR=~/data", `ENRICHGATE_DATA_DIR="~/data": ~ is not expanded; write the whole path`},
+		{"ENRICHGATE_CACHE_MEMORY=1KiB", `ENRICHGATE_CACHE_MEMORY="1KiB": must be at least 1MiB`},
+		{"ENRICHGATE_CACHE_MEMORY=lots", `ENRICHGATE_CACHE_MEMORY="lots": not a size up to 1TiB; write for example 256MiB`},
+		{"ENRICHGATE_CACHE_MEMORY=9999999TiB", `ENRICHGATE_CACHE_MEMORY="9999999TiB": not a size up to 1TiB; write for example 256MiB`},
 		{"ENRICHGATE_CONFIG=nowhere.yml", "nowhere.yml: cannot be read: no such file or directory"},
 		{"PROOFPOINT_ET_INTELLIGENCE_QUOTA_PER_MNTH=1", "PROOFPOINT_ET_INTELLIGENCE_QUOTA_PER_MNTH: unknown; did you mean PROOFPOINT_ET_INTELLIGENCE_QUOTA?"},
 		{"PROOFPOINT_ET_API_KEY=hunter2", "PROOFPOINT_ET_API_KEY: not read by the public connector either; did you mean PROOFPOINT_ET_INTELLIGENCE_API_KEY?"},

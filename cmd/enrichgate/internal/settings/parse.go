@@ -119,6 +119,51 @@ func integer(least, most int, field func(*Settings) *int) parser {
 	}
 }
 
+// sizeUnits are the units of sizes, the longest names first.
+func sizeUnits() []sizeUnit {
+	return []sizeUnit{
+		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+		{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
+	}
+}
+
+type sizeUnit struct {
+	name  string
+	bytes int64
+}
+
+// size accepts bytes with or without a unit: 64MiB, 1 GB, 1048576.
+func size(least, most int64, field func(*Settings) *int64) parser {
+	return func(t *target, v string) (string, error) {
+		v = strings.TrimSpace(v)
+		for _, u := range sizeUnits() {
+			if len(v) < len(u.name) || !strings.EqualFold(v[len(v)-len(u.name):], u.name) {
+				continue
+			}
+			n, err := strconv.ParseInt(strings.TrimSpace(v[:len(v)-len(u.name)]), 10, 64)
+			if err != nil || n < 0 || n > most/u.bytes {
+				break
+			}
+			if n*u.bytes < least {
+				return "", fmt.Errorf("must be at least %s", shownSize(least))
+			}
+			*field(t.Settings) = n * u.bytes
+			return v, nil
+		}
+		return "", fmt.Errorf("not a size up to %s; write for example 256MiB", shownSize(most))
+	}
+}
+
+// shownSize is a size in the greatest unit that holds it whole.
+func shownSize(n int64) string {
+	for _, u := range []sizeUnit{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
 // duration accepts what ParseDuration does, from least on and up to most.
 func duration(least, most time.Duration, field func(*Settings) *time.Duration) parser {
 	return func(t *target, v string) (string, error) {

@@ -71,7 +71,7 @@ func TestSettingsDoNotPrintSecrets(t *testing.T) {
 		}
 		o.Environ = append(o.Environ, s.Name+"="+value)
 	}
-	o.Environ = append(o.Environ, "MQ_USE_SSL_CERT="+cert, "CONNECTOR_SCOPE=x")
+	o.Environ = append(o.Environ, "MQ_USE_SSL_CERT="+cert, "ENRICHGATE_HTTP_TLS_CERT="+cert, "CONNECTOR_SCOPE=x")
 	s := load(t, o)
 	j, err := json.Marshal(s)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestSettingsDoNotPrintSecrets(t *testing.T) {
 	if strings.Contains(got, hunter) || strings.Contains(got, key[40:60]) {
 		t.Error(got)
 	}
-	if n := len(s.Secrets()); n != 9 {
+	if n := len(s.Secrets()); n != 10 {
 		t.Errorf("Secrets() has %d", n)
 	}
 	for _, v := range s.Values() {
@@ -171,6 +171,8 @@ func TestPEM(t *testing.T) {
 		{"MQ_USE_SSL_KEY=cert.pem", "MQ_USE_SSL_KEY: holds no PEM block of PRIVATE KEY"},
 		{"MQ_USE_SSL_KEY=key.pem", "MQ_USE_SSL_KEY: needs MQ_USE_SSL_CERT"},
 		{"MQ_USE_SSL_CERT=cert.pem", `MQ_USE_SSL_CERT="cert.pem": needs MQ_USE_SSL_KEY`},
+		{"ENRICHGATE_HTTP_TLS_CERT=cert.pem", `ENRICHGATE_HTTP_TLS_CERT="cert.pem": needs ENRICHGATE_HTTP_TLS_KEY`},
+		{"ENRICHGATE_HTTP_TLS_KEY=key.pem", "ENRICHGATE_HTTP_TLS_KEY: needs ENRICHGATE_HTTP_TLS_CERT"},
 		{"LISTEN_PROTOCOL_API_SSL_KEY=" + locked, "LISTEN_PROTOCOL_API_SSL_KEY: the key is encrypted; one without a passphrase is needed"},
 		{"MQ_USE_SSL_KEY=" + locked, "MQ_USE_SSL_KEY: the key is encrypted and needs MQ_USE_SSL_PASSPHRASE"},
 	} {

@@ -79,6 +79,16 @@ type Settings struct {
 	// ReadToken is for those who may look. It is set whenever HTTPListen is
 	// beyond loopback, if need be to the admin's.
 	ReadToken Secret
+	// HTTPTLSCert is PEM text; with it, and its key, HTTPListen speaks TLS.
+	HTTPTLSCert string
+	// HTTPTLSKey is PEM text.
+	HTTPTLSKey Secret
+	// Proxy is "off" or "reverse".
+	Proxy string
+	// ClientsFile holds the clients; empty means clients.json in DataDir.
+	ClientsFile string
+	// CacheMemory bounds the cache's memory in bytes.
+	CacheMemory int64
 	// LedgerRetention is how long the ledger's entries are kept.
 	LedgerRetention time.Duration
 	// AuditValues is "plain", "hashed" or "none": how values stand in the ledger.
@@ -150,7 +160,7 @@ func (s *Settings) Origin(name string) string {
 func (s *Settings) Secrets() []string {
 	all := []Secret{
 		s.OpenCTIToken, s.AdminToken, s.ReadToken, s.MQPass, s.MQUseSSLPassphrase,
-		s.MQUseSSLKey, s.ListenAPISSLKey,
+		s.MQUseSSLKey, s.ListenAPISSLKey, s.HTTPTLSKey,
 	}
 	for _, source := range s.Sources {
 		all = slices.AppendSeq(all, maps.Values(source.Secrets))

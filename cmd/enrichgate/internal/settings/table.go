@@ -39,6 +39,7 @@ const (
 	KindPEM       Kind = "PEM or path"
 	KindListen    Kind = "host:port"
 	KindQuota     Kind = "limits"
+	KindSize      Kind = "size"
 	KindBoolOrPEM Kind = "boolean or path"
 )
 
@@ -241,6 +242,21 @@ func gatewayRows() []row {
 		{Setting: Setting{Name: "ENRICHGATE_READ_TOKEN", YAML: "enrichgate.read_token", Title: "Read token", Kind: KindSecret, Secret: true, DefaultNote: "none on this host, the admin's beyond",
 			Help: "Token of those who may look."},
 			parse: headerSecret(func(s *Settings) *Secret { return &s.ReadToken })},
+		{Setting: Setting{Name: "ENRICHGATE_HTTP_TLS_CERT", YAML: "enrichgate.http_tls_cert", Title: "HTTP certificate", Kind: KindPEM, DefaultNote: "none", Example: "/etc/enrichgate/http.crt",
+			Help: "Certificate chain of the HTTP address, as a path or as PEM text; it then speaks TLS."},
+			parse: pemText("CERTIFICATE", func(s *Settings) *string { return &s.HTTPTLSCert })},
+		{Setting: Setting{Name: "ENRICHGATE_HTTP_TLS_KEY", YAML: "enrichgate.http_tls_key", Title: "HTTP key", Kind: KindPEM, Secret: true, DefaultNote: "none", Example: "/etc/enrichgate/http.key",
+			Help: "Private key of that certificate, without a passphrase, as a path or as PEM text."},
+			parse: pemKey(func(s *Settings) *Secret { return &s.HTTPTLSKey })},
+		{Setting: Setting{Name: "ENRICHGATE_PROXY", YAML: "enrichgate.proxy", Title: "Proxy", Kind: KindEnum, Default: "reverse", Values: []string{"off", "reverse"},
+			Help: "reverse mirrors the providers' APIs at /proxy/<source>/ for clients with a token; off does not."},
+			parse: oneOf(func(s *Settings) *string { return &s.Proxy }, "off", "reverse")},
+		{Setting: Setting{Name: "ENRICHGATE_CLIENTS_FILE", YAML: "enrichgate.clients_file", Title: "Clients file", Kind: KindPath, DefaultNote: "clients.json in the data directory", Example: "/etc/enrichgate/clients.json", For: NeedData,
+			Help: "File of the clients, with hashes of their tokens; it is written when clients change."},
+			parse: folder(func(s *Settings) *string { return &s.ClientsFile })},
+		{Setting: Setting{Name: "ENRICHGATE_CACHE_MEMORY", YAML: "enrichgate.cache_memory", Title: "Cache in memory", Kind: KindSize, Default: "64MiB", For: NeedLookup,
+			Help: "How much memory kept answers may take; what does not fit is read from disk."},
+			parse: size(1<<20, 1<<40, func(s *Settings) *int64 { return &s.CacheMemory })},
 		{Setting: Setting{Name: "ENRICHGATE_LEDGER_RETENTION", YAML: "enrichgate.ledger_retention", Title: "Ledger retention", Kind: KindDuration, Default: "P400D", For: NeedData,
 			Help: "How long entries of the ledger are kept, at least P32D; what is older is replaced by a summary."},
 			parse: duration(quota.MinRetention, century, func(s *Settings) *time.Duration { return &s.LedgerRetention })},
