@@ -143,7 +143,8 @@ func (a *API) changed(who caller, name, what string) {
 // known refuses names of sources that there are not.
 func (a *API) known(names []string) error {
 	for _, n := range names {
-		if !slices.ContainsFunc(a.cfg.Sources, func(s Source) bool { return s.Name == n }) {
+		// Also those that have no key now: budgets may be set before it comes.
+		if !slices.ContainsFunc(a.cfg.Ledger.Usage(), func(u quota.Usage) bool { return u.Source == n }) {
 			return &enrich.InputError{Reason: enrich.Shown(n) + " is not a source"}
 		}
 	}

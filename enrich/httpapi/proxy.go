@@ -41,7 +41,11 @@ func (a *API) proxy(w http.ResponseWriter, r *http.Request) {
 		Problem(w, notFound("there is no source of that name that can be called through /proxy/{source}/"))
 		return
 	}
-	who, refused := a.doors.judge(r, src.Proxy.Token(mirrored))
+	token := src.Proxy.Token(mirrored)
+	if token == "" {
+		token = bearer(r) // for providers that want no key
+	}
+	who, refused := a.doors.judge(r, token)
 	if refused != nil {
 		Problem(w, *refused)
 		return
@@ -80,7 +84,7 @@ func (a *API) admit(src Source, who caller, mirrored *http.Request) (enrich.Look
 	lookup, err := src.Proxy.Match(mirrored)
 	if errors.Is(err, enrich.ErrNotOffered) {
 		return lookup, &Details{Status: http.StatusForbidden, Type: typeNotOffered, Source: src.Name,
-			Title: "this request is none of the lookups that can be made through enrichgate; nothing was sent"}
+			Title: "this request is none of the lookups that can be made through enrichgate; nothing was sent", Detail: err.Error()}
 	}
 	// A request in the provider's form carries no marking.
 	if err == nil {

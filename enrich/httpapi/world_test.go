@@ -79,7 +79,7 @@ func newWorld(t *testing.T, o options) *world {
 	}
 	limits, err := quota.ParseLimits(o.quota)
 	w.must(err)
-	w.open(limits)
+	w.openFor(et, limits)
 	source, err := proofpoint.New(proofpoint.Config{BaseURL: upstream.URL + "/v1/", APIKey: vendorKey, SkipPrivate: true, TTL: o.ttl})
 	w.must(err)
 	t.Cleanup(source.Close)
@@ -101,10 +101,10 @@ func newWorld(t *testing.T, o options) *world {
 	return w
 }
 
-// open opens the stores of the directory.
-func (w *world) open(limits []quota.Limit) {
+// openFor opens the stores of the directory, for one source.
+func (w *world) openFor(source string, limits []quota.Limit) {
 	var err error
-	w.ledger, err = quota.Open(filepath.Join(w.dir, "ledger.db"), quota.Options{Accounts: map[string]quota.Account{et: {Limits: limits}}})
+	w.ledger, err = quota.Open(filepath.Join(w.dir, "ledger.db"), quota.Options{Accounts: map[string]quota.Account{source: {Limits: limits}}})
 	w.must(err)
 	w.cache, err = cache.Open(filepath.Join(w.dir, "cache.db"), cache.Options{})
 	w.must(err)
