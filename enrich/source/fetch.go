@@ -153,15 +153,22 @@ func (s *Source) keepFor(ctx context.Context, own *lookup, l enrich.Lookup, clas
 	return ttl, noStale
 }
 
-// Facts runs the mapping on the body of a found or partial answer.
+// Facts runs the mapping on the body of a found or partial answer. What it gives
+// is shared: change none of it.
 func (s *Source) Facts(l enrich.Lookup, body []byte, asOf time.Time) (stixconv.Facts, []error) {
 	own := s.d.find(l.Endpoint)
 	if own == nil {
 		return stixconv.Facts{AsOf: asOf}, []error{fmt.Errorf("%s has no lookup %s", s.d.Title(), enrich.Shown(l.Endpoint))}
 	}
+	key := memoKey{l.Endpoint, l.Value}
+	if known := s.memo.get(key, body, asOf); known != nil {
+		return known.facts, known.skipped
+	}
 	intents, err := s.d.intents(own, body, s.scope(own, l.Value))
 	if err != nil {
 		return stixconv.Facts{AsOf: asOf}, []error{fmt.Errorf("%s: %w", own.block.ID, err)}
 	}
-	return collect(intents, asOf)
+	facts, skipped := collect(intents, asOf)
+	s.memo.put(key, &mapped{body, asOf, facts, skipped})
+	return facts, skipped
 }

@@ -13,6 +13,8 @@ import (
 // fixtures is fixtures.yaml: the answers that a definition was written for.
 type fixtures struct {
 	Fixtures []fixture `yaml:"fixtures"`
+	// Report is the answer to usage.request.
+	Report *reportFixture `yaml:"report"`
 	// Without says, by class, why there is no fixture of it.
 	Without map[string]string `yaml:"without"`
 }
@@ -40,10 +42,30 @@ type fixture struct {
 	// Basis is how status and class are known: "documented", "client_code" or "inferred".
 	Basis string `yaml:"basis"`
 	Note  string `yaml:"note"`
+	// Usage is the count that the answer shows.
+	Usage []usageFixture `yaml:"usage"`
 	// Skipped is how many intents the mapping is to lose; normally none.
 	Skipped int `yaml:"skipped"`
 
 	body []byte
+}
+
+// reportFixture is what the provider says when it is asked for its count.
+type reportFixture struct {
+	Request string            `yaml:"request"`
+	Status  int               `yaml:"status"`
+	Headers map[string]string `yaml:"headers"`
+	Body    string            `yaml:"body"`
+	Usage   []usageFixture    `yaml:"usage"`
+
+	body []byte
+}
+
+// usageFixture is one window's count; -1 stands for what is not said.
+type usageFixture struct {
+	Window string `yaml:"window"`
+	Limit  int64  `yaml:"limit"`
+	Used   int64  `yaml:"used"`
 }
 
 // wantedClasses are those that every definition shows what it makes of.
@@ -69,12 +91,21 @@ func loadFixtures(fsys fs.FS, dir string) (fixtures, *document, []Problem) {
 		}
 		x.body = body
 	}
+	if f.Report != nil {
+		body, err := fs.ReadFile(fsys, path.Join(dir, "fixtures", f.Report.Body))
+		if err != nil {
+			problems = append(problems, doc.problem([]string{"report", "body"}, "fixtures/%s cannot be read", f.Report.Body))
+		}
+		f.Report.body = body
+	}
 	return f, doc, problems
 }
 
-func (x *fixture) header() http.Header {
+func (x *fixture) header() http.Header { return headerOf(x.Headers) }
+
+func headerOf(fields map[string]string) http.Header {
 	h := http.Header{}
-	for name, value := range x.Headers {
+	for name, value := range fields {
 		h.Set(name, value)
 	}
 	return h

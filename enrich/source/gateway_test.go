@@ -47,7 +47,7 @@ type stores struct {
 	cache  *cache.Cache
 }
 
-func openStores(t *testing.T, name string) stores {
+func openStores(t testing.TB, name string) stores {
 	t.Helper()
 	ledger, err := quota.Open(filepath.Join(t.TempDir(), "ledger.db"), quota.Options{Accounts: map[string]quota.Account{name: {}}})
 	if err != nil {

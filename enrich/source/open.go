@@ -62,6 +62,7 @@ type Source struct {
 	private bool
 	author  stixconv.Author
 	client  wire.Client
+	memo    memo
 	now     func() time.Time
 }
 

@@ -72,6 +72,7 @@ func (t *trial) run() []Problem {
 		class, ok := t.fixture(i)
 		seen[class] = seen[class] || ok
 	}
+	t.report()
 	for _, class := range wantedClasses() {
 		if !seen[class] && t.d.tests.Without[class.String()] == "" {
 			t.problems = append(t.problems, t.doc.problem([]string{"fixtures"}, "no fixture is %s: show one, or say under without why there is none", class))
@@ -126,6 +127,10 @@ func (t *trial) fixture(i int) (enrich.Class, bool) {
 		t.fail(i, "class", "%s: the rules say %s%s", x.Name, got, reason)
 		return want, false
 	}
+	usage := t.d.usageIn(context.Background(), newExchange(x.Status, x.header(), x.body), in)
+	if got := usageText(usage); got != expectedText(x.Usage) {
+		t.fail(i, "usage", "%s: the definition reads the usage %s", x.Name, got)
+	}
 	if got == enrich.Found || got == enrich.Partial {
 		t.mapped(i, s, l)
 	}
@@ -153,17 +158,12 @@ func (s *Source) planned(x *fixture) (enrich.Lookup, error) {
 
 // requestLine is a request without what authorizes it.
 func (s *Source) requestLine(l *lookup, value string) (string, error) {
-	open := *s
-	open.d = &Definition{def: s.d.def}
-	req, err := open.request(context.Background(), &l.request, l.value, s.scope(l, value))
+	bare := &Source{d: &Definition{def: s.d.def}, base: s.base, secrets: s.secrets, params: s.params, agent: s.agent}
+	req, err := bare.request(context.Background(), &l.request, l.value, s.scope(l, value))
 	if err != nil {
 		return "", err
 	}
-	line := req.Method + " " + req.URL.RequestURI()
-	if base, err := baseURL(s.base); err == nil {
-		line = req.Method + " " + req.URL.String()[len(base):]
-	}
-	return line, nil
+	return req.Method + " " + req.URL.String()[len(s.base):], nil
 }
 
 // mapped tries the mapping: it says something, and nothing that gets lost.
