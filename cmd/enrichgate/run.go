@@ -62,6 +62,9 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace fun
 	for _, source := range s.Enabled() {
 		log.Info("source", "source", source.Spec.Name, "quota", source.QuotaText(), "max_tlp", source.MaxTLP)
 	}
+	if err := notifyManager(notifyReady); err != nil {
+		log.Warn("the service manager was not told that the daemon is ready", "error", err)
+	}
 	var watching sync.WaitGroup
 	for _, g := range a.gateways {
 		watching.Go(func() { g.WatchUsage(ctx) })
@@ -69,5 +72,5 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace fun
 	defer watching.Wait()
 	err = connectors.Run(ctx)
 	log.Info("enrichgate stops")
-	return err
+	return errors.Join(err, notifyManager(notifyStopping))
 }
