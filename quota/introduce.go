@@ -11,7 +11,7 @@ import (
 func (t *transaction) introduce() {
 	l := t.ledger
 	if l.identity.ID == "" {
-		l.identity = identity{ID: rand.Text(), Salt: []byte(rand.Text())}
+		l.identity = newIdentity()
 		id := l.identity
 		t.more = append(t.more, func(tx *bolt.Tx) error { return putRecord(tx.Bucket(bucketMeta), keyIdentity, id) })
 	}
@@ -28,3 +28,5 @@ func (t *transaction) introduce() {
 		}
 	}
 }
+
+func newIdentity() identity { return identity{ID: rand.Text(), Salt: []byte(rand.Text())} }

@@ -36,6 +36,10 @@ type Options struct {
 	// Retention is how long entries are kept, at least MinRetention; zero means
 	// DefaultRetention. What is older is replaced by a summary.
 	Retention time.Duration
+
+	// retryDisk is how often a broken ledger tries the disk again while it has
+	// something to write; a second unless a test is in a hurry.
+	retryDisk time.Duration
 }
 
 // MinRetention is the shortest retention: longer than any window.
@@ -47,6 +51,7 @@ func (o *Options) complete() error {
 	}
 	o.Values = cmp.Or(o.Values, ValuesPlain)
 	o.Retention = cmp.Or(o.Retention, DefaultRetention)
+	o.retryDisk = cmp.Or(o.retryDisk, time.Second)
 	if o.Retention < MinRetention {
 		return fmt.Errorf("a retention of %s is shorter than the longest window; the least is %s", o.Retention, MinRetention)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/enrichgate/enrichgate/cache/boltfile"
 )
 
 // books are what a start needs of the file.
@@ -36,15 +38,20 @@ func load(db *bolt.DB, configured map[string]Account, now instant) (b books, err
 		if b.head, err = loadHead(tx); err != nil {
 			return err
 		}
-		if _, err := getRecord(tx.Bucket(bucketMeta), keyIdentity, &b.identity); err != nil {
+		known, err := getRecord(tx.Bucket(bucketMeta), keyIdentity, &b.identity)
+		if err != nil {
 			return err
 		}
-		if k, v := tx.Bucket(bucketEntries).Cursor().First(); k != nil {
-			e, _, err := decodeEntry(k, v)
-			if err != nil {
+		if !known && b.head.Seq > 0 {
+			return fmt.Errorf("%w: its identity is missing", ErrForeign)
+		}
+		if b.first, err = oldest(tx); err != nil {
+			return err
+		}
+		for _, name := range [][]byte{bucketMinutes, bucketSpenders} {
+			if err := whole(tx.Bucket(name)); err != nil {
 				return err
 			}
-			b.first = e.Time
 		}
 		if err := b.loadRecords(tx, now); err != nil {
 			return err
@@ -59,11 +66,46 @@ func load(db *bolt.DB, configured map[string]Account, now instant) (b books, err
 	return b, err
 }
 
+// oldest is the time of the first entry that is kept; those before it must
+// have left their summary.
+func oldest(tx *bolt.Tx) (time.Time, error) {
+	k, v := tx.Bucket(bucketEntries).Cursor().First()
+	if k == nil {
+		return time.Time{}, nil
+	}
+	e, _, err := decodeEntry(k, v)
+	if err != nil {
+		return time.Time{}, err
+	}
+	sum, err := loadSummary(tx)
+	if err == nil && sum.Seq+1 != e.Seq {
+		err = fmt.Errorf("%w: entry %d follows a summary through %d", ErrForeign, e.Seq, sum.Seq)
+	}
+	return e.Time, err
+}
+
+// whole checks every record of a bucket: one under a wrong key would be missed
+// where it belongs.
+func whole(b *bolt.Bucket) error {
+	return b.ForEach(func(k, v []byte) error {
+		if _, err := boltfile.Unprotect(k, v); err != nil {
+			return fmt.Errorf("%w: record %q: %v", ErrForeign, k, err)
+		}
+		return nil
+	})
+}
+
 // loadHead also checks that the last entry is the one that the head speaks of.
 func loadHead(tx *bolt.Tx) (h head, err error) {
 	found, err := getRecord(tx.Bucket(bucketMeta), keyHead, &h)
-	if err != nil || !found {
+	if err != nil {
 		return h, err
+	}
+	if !found {
+		if k, _ := tx.Bucket(bucketEntries).Cursor().First(); k != nil {
+			return h, fmt.Errorf("%w: its head is missing", ErrForeign)
+		}
+		return h, nil
 	}
 	record := tx.Bucket(bucketEntries).Get(seqKey(h.Seq))
 	if hash, _, err := unseal(record); err != nil || hash != h.Hash {

@@ -13,7 +13,7 @@ func (l *Ledger) mend() error {
 	if l.broken == nil {
 		return nil
 	}
-	if time.Since(l.mended) < retryDisk {
+	if time.Since(l.mended) < l.opts.retryDisk {
 		return l.broken
 	}
 	l.mended = time.Now()

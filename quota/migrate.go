@@ -12,6 +12,7 @@ import (
 // notes, and minutes that did not tell whose the uncertain units were.
 var specV1 = boltfile.Spec{
 	Format:  "enrichgate-ledger/1",
+	Walk:    true,
 	Buckets: [][]byte{bucketMeta, bucketEntries, bucketOpen, bucketMinutes, bucketTotals},
 }
 
@@ -29,6 +30,9 @@ func migrate(db *bolt.DB) error {
 			}
 		}
 		if err := remake(tx); err != nil {
+			return err
+		}
+		if err := putRecord(tx.Bucket(bucketMeta), keyIdentity, newIdentity()); err != nil {
 			return err
 		}
 		return tx.Bucket(bucketMeta).Put([]byte("format"), []byte(spec.Format))

@@ -39,26 +39,12 @@ func format1(t *testing.T) string {
 	return path
 }
 
-func openAt(t *testing.T, path, limits string, wall *time.Time) *Ledger {
-	t.Helper()
-	lims, err := ParseLimits(limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := Open(path, Options{Accounts: map[string]Account{src: {Limits: lims}}, Now: func() time.Time { return *wall }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { balance(t, l) })
-	return l
-}
-
 // A ledger of the format before is brought up to this one with all that it
 // knows, whose units are uncertain included.
 func TestMigration(t *testing.T) {
 	path := format1(t)
 	wall := time.Date(2026, 11, 20, 16, 0, 0, 0, time.UTC)
-	l := openAt(t, path, "1000/day,10000/month", &wall)
+	l := openAt(t, path, newTestClock(wall), Account{Limits: limits(t, "1000/day,10000/month")})
 	u := usage(l)
 	if u.Spent != 91 || u.Uncertain != 11+6 || u.Pending != 0 || u.Windows[0].Used != 108 || u.Windows[1].Used != 108 {
 		t.Errorf("%+v", u)

@@ -17,7 +17,7 @@ type run struct {
 	*rapid.T
 	path string
 	opts Options
-	wall time.Time
+	wall *testClock
 	l    *Ledger
 	m    *model
 }
@@ -29,10 +29,10 @@ func TestModel(t *testing.T) {
 	histories := 0
 	rapid.Check(t, func(t *rapid.T) {
 		histories++
-		r := &run{T: t, path: filepath.Join(dir, fmt.Sprintf("ledger%d.db", histories)), wall: time.Date(2026, 11, 30, 23, 50, 0, 0, time.UTC)}
+		r := &run{T: t, path: filepath.Join(dir, fmt.Sprintf("ledger%d.db", histories)), wall: newTestClock(time.Date(2026, 11, 30, 23, 50, 0, 0, time.UTC))}
 		account := modelAccount(t)
-		r.opts = Options{Accounts: map[string]Account{src: account}, Now: func() time.Time { return r.wall }}
-		r.m = &model{account: account, open: map[uint64]modelUnits{}, said: map[string]modelSaid{}, quiet: r.wall}
+		r.opts = Options{Accounts: map[string]Account{src: account}, Now: r.wall.now}
+		r.m = &model{account: account, open: map[uint64]modelUnits{}, said: map[string]modelSaid{}, quiet: r.wall.now()}
 		r.start()
 		ops := map[string]func(){
 			"reserve": r.reserve, "reserve more": r.reserve, "reserve again": r.reserve, "settle": r.settle, "settle more": r.settle,
@@ -41,7 +41,7 @@ func TestModel(t *testing.T) {
 		}
 		names := slices.Sorted(maps.Keys(ops))
 		for range *modelSteps {
-			r.wall = r.wall.Add(time.Nanosecond)
+			r.wall.add(time.Nanosecond)
 			ops[rapid.SampledFrom(names).Draw(t, "op")]()
 			r.check()
 		}
@@ -90,7 +90,7 @@ func (r *run) reserve() {
 	r.must(err)
 	// Where the ledger is allowed to be stricter it may refuse, and never more than that.
 	if want := r.m.allows(q, r.now()); d.Allowed && !want || !d.Allowed && want && !r.spans(d.Limit) {
-		r.Fatalf("reserve %d at %s: allowed %v, the model says %v (%+v)", q.Units, r.wall, d.Allowed, want, d)
+		r.Fatalf("reserve %d at %s: allowed %v, the model says %v (%+v)", q.Units, r.wall.now(), d.Allowed, want, d)
 	}
 	if d.Allowed {
 		r.m.open[d.ID] = modelUnits{id: d.ID, units: q.Units, trigger: q.Trigger, client: q.Client, playbook: q.Playbook}
@@ -112,18 +112,18 @@ func (r *run) settle() {
 
 func (r *run) tick() {
 	most := rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 5 * time.Hour, 40 * time.Hour}).Draw(r.T, "up to")
-	r.wall = r.wall.Add(time.Duration(rapid.Int64Range(1, int64(most)).Draw(r.T, "tick")))
+	r.wall.add(time.Duration(rapid.Int64Range(1, int64(most)).Draw(r.T, "tick")))
 }
 
 // jump sets the clock, back or forth.
 func (r *run) jump() {
-	r.wall = r.wall.Add(time.Duration(rapid.Int64Range(-26, 26).Draw(r.T, "hours")) * time.Hour)
+	r.wall.add(time.Duration(rapid.Int64Range(-26, 26).Draw(r.T, "hours")) * time.Hour)
 }
 
 // crash leaves what is on disk, and nothing else.
 func (r *run) crash() {
-	last := r.l.head.Time
 	r.must(r.l.Close())
+	last := r.l.head.Time
 	r.start()
 	r.m.crash(r.now(), last)
 }

@@ -29,6 +29,7 @@ import (
 // Every record but the entries carries a checksum; the entries have their chain.
 var spec = boltfile.Spec{
 	Format: "enrichgate-ledger/2",
+	Walk:   true,
 	Buckets: [][]byte{bucketMeta, bucketEntries, bucketOpen, bucketDoubts, bucketMinutes,
 		bucketSpenders, bucketTotals, bucketNotes, bucketPauses},
 }

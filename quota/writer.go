@@ -11,10 +11,6 @@ import (
 // waits for those before it.
 const maxBatch = 1024
 
-// retryDisk is how often a broken ledger tries the disk again while it has
-// something to write.
-const retryDisk = time.Second
-
 // write is the one goroutine that changes the ledger. It takes whatever has
 // arrived while the last transaction was being written and commits that as one:
 // a lone caller waits for nobody, many share an fsync.
@@ -59,7 +55,7 @@ func (l *Ledger) nextLook(waiting, owed []*op) time.Duration {
 	now := l.clock.now()
 	d := time.Hour
 	if len(owed) > 0 {
-		d = retryDisk
+		d = l.opts.retryDisk
 	} else if l.prunable(now) {
 		d = pruneRest
 	}

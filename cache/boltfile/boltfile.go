@@ -14,6 +14,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -29,6 +30,8 @@ type Spec struct {
 	Format string
 	// Buckets that the file must have.
 	Buckets [][]byte
+	// Walk has every page of the file checked before it is opened.
+	Walk bool
 }
 
 var (
@@ -47,8 +50,15 @@ func options() *bolt.Options {
 }
 
 // Open opens the file, or creates it.
-func Open(path string, spec Spec) (*bolt.DB, error) {
-	_, err := os.Stat(path)
+func Open(path string, spec Spec) (db *bolt.DB, err error) {
+	// bbolt panics on some damaged pages, and follows others out of the file.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("%s: %w: %v", path, ErrForeign, p)
+		}
+	}()
+	_, err = os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if err := create(path, spec); err != nil {
@@ -61,7 +71,7 @@ func Open(path string, spec Spec) (*bolt.DB, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	db, err := bolt.Open(path, 0o600, options())
+	db, err = bolt.Open(path, 0o600, options())
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -119,6 +129,11 @@ func check(path string, spec Spec) (err error) {
 		// bbolt would take an empty file over silently. It may be what is left
 		// of a full one, and then nothing is known: refuse.
 		return fmt.Errorf("%w: empty, or not a regular file", ErrForeign)
+	}
+	if spec.Walk {
+		if err := walk(path); err != nil {
+			return fmt.Errorf("%w: %v", ErrForeign, err)
+		}
 	}
 	// bbolt panics on some damaged pages.
 	defer func() {
