@@ -18,6 +18,8 @@ type window struct {
 	// that used is based on, 0 when all of it was counted here.
 	note      note
 	corrected uint64
+	// reported is what the provider said last, whether it was worth a note or not.
+	reported *Reported
 
 	// spans are the units by time, oldest first; those since count.
 	spans []span

@@ -2,7 +2,7 @@ package quota
 
 import "time"
 
-// limit is what the window allows now: what an operator set for it, else what
+// allows is what the window allows now: what an operator set for it, else what
 // is configured, and never more than what the provider says.
 func (w *window) allows(now instant) int64 {
 	units := w.limit.Units
@@ -72,8 +72,10 @@ func (a *account) floorSet(t Trigger, now instant) bool {
 
 // judge asks one window. Of several that refuse, the one that opens last decides.
 func (a *account) judge(b *budget, w *window, r *Request, now instant, d *Decision) {
-	ceiling, room := w.limit.Units, w.limit.Units
+	limit := w.limit
+	ceiling, room := limit.Units, limit.Units
 	if b == a.source {
+		limit.Units = w.allows(now)
 		ceiling = w.ceiling(a.Margin, now)
 		room = ceiling - w.floor(a, r.Trigger, now)
 	}
@@ -90,7 +92,7 @@ func (a *account) judge(b *budget, w *window, r *Request, now instant, d *Decisi
 		at = time.Time{}
 	}
 	if d.Allowed || at.IsZero() || (!d.RetryAt.IsZero() && at.After(d.RetryAt)) {
-		d.Allowed, d.Limit, d.Owner, d.RetryAt = false, w.limit, b.owner, at
+		d.Allowed, d.Limit, d.Owner, d.RetryAt = false, limit, b.owner, at
 		d.Floor, d.KeptFor = taken+r.Units <= ceiling, nil
 		for _, t := range Triggers() {
 			if d.Floor && b == a.source && ceiling-w.floor(a, t, now) > room {

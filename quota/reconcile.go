@@ -104,6 +104,7 @@ func (t *transaction) reconcile(a *account, w *window, r *Report, theirs int64) 
 	if r.Limit != nil && *r.Limit > 0 && *r.Limit < w.allows(t.now) {
 		e.Limit, e.Until = *r.Limit, w.until(t.now)
 	}
+	w.reported = &Reported{Used: theirs, At: t.now.stamp, From: r.From, Drift: e.Drift}
 	// What is under way may be in the provider's count already, or not yet.
 	raised := max(ours, theirs-pending)
 	if w.limit.Per < Hour {

@@ -106,8 +106,10 @@ func (a *account) usage(name string, now instant) Usage {
 		for _, t := range Triggers() {
 			wu.Floors[t.String()] = p.floor(a, t, now)
 		}
-		if r := p.note.Report; r != nil && !r.At.Before(p.start) {
-			wu.Reported = r
+		for _, r := range []*Reported{p.note.Report, p.reported} {
+			if r != nil && !r.At.Before(p.start) {
+				wu.Reported = r
+			}
 		}
 		wu.Forecast = a.forecast(&p, now)
 		u.Windows = append(u.Windows, wu)
