@@ -72,6 +72,7 @@ type cli struct {
 	Quota   quotaCmd   `cmd:"" help:"Show what was spent and what is left."`
 	Ledger  ledgerCmd  `cmd:"" help:"Read the audit log of everything that was spent."`
 	Source  sourceCmd  `cmd:"" help:"Sources: list, show, test, lint, new; pause and resume."`
+	Client  clientCmd  `cmd:"" help:"Say who may use the HTTP API and the proxy."`
 	Demo    demoCmd    `cmd:"" help:"Show the whole thing at work: no key, no broker, no OpenCTI, no network."`
 	Conf    configCmd  `cmd:"" name:"config" help:"Check the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
