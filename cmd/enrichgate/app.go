@@ -50,7 +50,7 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 			err = errors.Join(err, a.close())
 		}
 	}()
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), unitPrices(s))
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
 	}
