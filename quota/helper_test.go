@@ -48,12 +48,16 @@ func openAt(tb testing.TB, path string, c *testClock, a Account) *Ledger {
 	return openWith(tb, path, Options{Accounts: map[string]Account{src: a}, Now: c.now})
 }
 
+// openWith does not wait for the disk: the machine goes on.
 func openWith(tb testing.TB, path string, o Options) *Ledger {
 	tb.Helper()
 	l, err := Open(path, o)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	l.mu.Lock()
+	l.db.NoSync = true
+	l.mu.Unlock()
 	tb.Cleanup(func() { balance(tb, l) })
 	return l
 }

@@ -3,6 +3,7 @@ package quota
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,10 +123,15 @@ func eachMinute(b *bolt.Bucket, series []byte, from, to time.Time, f func(start 
 	return nil
 }
 
-// addMinute books what was settled in a minute.
+// addMinute books what was settled in a minute, or what became of it later; the
+// minute may have been pruned by then.
 func addMinute(b *bolt.Bucket, key []byte, delta *minute) error {
 	var m minute
-	if raw := b.Get(key); raw != nil {
+	raw := b.Get(key)
+	if raw == nil && slices.ContainsFunc(delta.Uncertain[:], func(n int64) bool { return n < 0 }) {
+		return nil
+	}
+	if raw != nil {
 		value, err := boltfile.Unprotect(key, raw)
 		if err != nil {
 			return err

@@ -55,8 +55,7 @@ func (t *transaction) prune() {
 		return nil
 	})
 	if err != nil {
-		// A damaged entry is for Verify to report; nothing is taken away.
-		l.first = time.Time{}
+		l.first = t.now.stamp // a damaged entry is for Verify to report; all stay
 		return
 	}
 	if before == 0 {

@@ -46,6 +46,9 @@ func (t *transaction) log(e Entry) uint64 {
 		e.Wall = &t.now.wall
 	}
 	t.entries = append(t.entries, e)
+	if t.ledger.first.IsZero() {
+		t.ledger.first = e.Time
+	}
 	return e.Seq
 }
 

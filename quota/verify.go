@@ -20,22 +20,27 @@ import (
 // are, and every error that it found.
 func (l *Ledger) Verify() (entries uint64, err error) {
 	err = l.reader().View(func(tx *bolt.Tx) error {
-		r, err := loadSummary(tx)
-		if err != nil {
-			return err
-		}
-		kept := r.Time
-		var errs []error
-		c := tx.Bucket(bucketEntries).Cursor()
-		for k, v := c.First(); k != nil; k, v = c.Next() {
-			entries++
-			if err := r.next(k, v); err != nil {
-				errs = append(errs, fmt.Errorf("entry %d: %w", binary.BigEndian.Uint64(k), err))
-			}
-		}
-		return errors.Join(append(errs, r.check(tx, kept)...)...)
+		entries, err = verify(tx)
+		return err
 	})
 	return entries, err
+}
+
+func verify(tx *bolt.Tx) (entries uint64, err error) {
+	r, err := loadSummary(tx)
+	if err != nil {
+		return 0, err
+	}
+	kept := r.Time
+	var errs []error
+	c := tx.Bucket(bucketEntries).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		entries++
+		if err := r.next(k, v); err != nil {
+			errs = append(errs, fmt.Errorf("entry %d: %w", binary.BigEndian.Uint64(k), err))
+		}
+	}
+	return entries, errors.Join(append(errs, r.check(tx, kept)...)...)
 }
 
 // check compares the second set of books with what the file says. Days are
