@@ -4,18 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/enrichgate/enrichgate/cache/boltfile"
 )
@@ -205,88 +201,9 @@ func TestSurvivesReopen(t *testing.T) {
 	if err := c.Delete(key); err != nil {
 		t.Fatal(err)
 	}
-	c.memory.Wait()
+	c.memory.store.Wait()
 	if _, state, _, _ := c.Get(key); state != Gone {
 		t.Error("deleted, and still there")
-	}
-}
-
-// A flipped byte costs the entry that it is in, and is counted.
-func TestDamageCostsOneEntry(t *testing.T) {
-	path := file(t)
-	c := open(t, path, Options{})
-	other := NewKey("et", "ip.asn", "198.51.100.7", "")
-	for _, k := range []Key{key, other} {
-		if err := c.Put(k, entry("body of "+string(k), time.Hour, 0)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := boltfile.Open(path, spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketAnswers)
-		record := bytes.Clone(b.Get([]byte(key)))
-		record[len(record)-3] ^= 1
-		return b.Put([]byte(key), record)
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
-	c = open(t, path, Options{})
-	if _, state, _, err := c.Get(key); state != Gone || err != nil {
-		t.Errorf("damaged: %v %v", state, err)
-	}
-	if _, state, _, _ := c.Get(other); state != Fresh {
-		t.Errorf("its neighbour: %v", state)
-	}
-	if s := c.Stats(); s.Damaged != 1 {
-		t.Errorf("damaged %d", s.Damaged)
-	}
-}
-
-func TestSweepRemovesOnlyWhatIsGone(t *testing.T) {
-	path := file(t)
-	c := open(t, path, Options{})
-	now := time.Now()
-	for i := range 300 {
-		e := entry("old", 0, 0)
-		e.FreshUntil, e.StaleUntil = now.Add(-2*time.Minute), now.Add(-time.Minute)
-		if err := c.disk.put(Key(fmt.Sprintf("old%d", i)), e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// This one was listed as due and stored anew since.
-	again := entry("renewed", 0, 0)
-	again.FreshUntil, again.StaleUntil = now.Add(-2*time.Minute), now.Add(-time.Minute)
-	for _, e := range []*Entry{again, entry("renewed", time.Hour, 0)} {
-		if err := c.Put(key, e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for {
-		n, err := c.disk.sweep()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n < sweepStep {
-			break
-		}
-	}
-	if e, state, _, _ := c.Get(key); state != Fresh || string(e.Body) != "renewed" {
-		t.Errorf("renewed entry: %v", state)
-	}
-	left := 0
-	err := c.disk.db.View(func(tx *bolt.Tx) error {
-		left = tx.Bucket(bucketAnswers).Stats().KeyN
-		return nil
-	})
-	if err != nil || left != 1 {
-		t.Errorf("%d entries left, %v", left, err)
 	}
 }
 
@@ -301,81 +218,6 @@ func TestForeignFileIsRefusedUntouched(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(path); !bytes.Equal(got, content) {
 		t.Error("the file was changed")
-	}
-}
-
-// Answers that a release before content types kept were paid for too.
-func TestAnEntryOfVersionOneIsRead(t *testing.T) {
-	c, err := newCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := entry("body", time.Hour, time.Hour)
-	old := c.encode(e)
-	old[0] = oldestVersion
-	old = slices.Delete(old, len(old)-len(c.enc.EncodeAll(e.Body, nil))-1, len(old)-len(c.enc.EncodeAll(e.Body, nil))) // the length of no content type
-	got, err := c.decode(old)
-	if err != nil || string(got.Body) != "body" || got.ContentType != "" || got.Status != 200 {
-		t.Errorf("%+v, %v", got, err)
-	}
-}
-
-func FuzzDecodeEntry(f *testing.F) {
-	c, err := newCodec()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(c.encode(entry("body", time.Hour, time.Hour)))
-	typed := entry("body", time.Hour, time.Hour)
-	typed.ContentType = "application/json; charset=utf-8"
-	f.Add(c.encode(typed))
-	f.Add([]byte{})
-	f.Add([]byte{entryVersion, 1, 0, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := c.decode(b)
-		if err != nil {
-			return
-		}
-		again, err := c.decode(c.encode(e))
-		if err != nil || !bytes.Equal(again.Body, e.Body) || again.ContentType != e.ContentType || !again.FreshUntil.Equal(e.FreshUntil) {
-			t.Errorf("%+v became %+v, %v", e, again, err)
-		}
-	})
-}
-
-func BenchmarkMemoryHit(b *testing.B) {
-	c := open(b, file(b), Options{})
-	if err := c.Put(key, entry(strings.Repeat("x", 1000), time.Hour, 0)); err != nil {
-		b.Fatal(err)
-	}
-	c.memory.Wait()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, origin, err := c.Fetch(b.Context(), key, nil); err != nil || origin != Memory {
-			b.Fatal(origin, err)
-		}
-	}
-}
-
-func BenchmarkDiskHit(b *testing.B) {
-	c := open(b, file(b), Options{Memory: 1})
-	const entries = 10_000
-	var all sync.WaitGroup
-	for w := range 100 {
-		all.Go(func() {
-			for i := w; i < entries; i += 100 {
-				if err := c.disk.put(Key(fmt.Sprint("k", i)), entry(strings.Repeat("x", 4000), time.Hour, 0)); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if e, err := c.disk.get(Key(fmt.Sprint("k", i*7919%entries))); err != nil || e == nil {
-			b.Fatal(err)
-		}
 	}
 }
 

@@ -1,10 +1,11 @@
 package cache
 
 import (
-	"bytes"
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,255 +14,195 @@ import (
 	"github.com/enrichgate/enrichgate/cache/boltfile"
 )
 
-// The disk tier, one bbolt file:
-//
-//	answers  key → checksummed entry
-//	expiry   time at which the entry is gone, key → nothing; the order of the sweep
-var spec = boltfile.Spec{
-	Format:  "enrichgate-cache/1",
-	Buckets: [][]byte{bucketAnswers, bucketExpiry},
-}
-
-var (
-	bucketAnswers = []byte("answers")
-	bucketExpiry  = []byte("expiry")
-)
-
-const (
-	// maxBatch bounds one transaction of writes.
-	maxBatch = 256
-	// sweepStep bounds how many entries one transaction deletes, so that a
-	// sweep never holds a writer up for more than a few milliseconds.
-	sweepStep = 128
-	// sweepEvery is how often expired entries are looked for.
-	sweepEvery = time.Minute
-)
-
 // disk is the durable tier. Reads go straight to bbolt; one goroutine writes,
-// and puts that arrive while it waits for the disk share the next fsync.
+// and what arrives while it waits for the disk shares the next fsync.
 type disk struct {
-	db    *bolt.DB
-	codec *codec
-	now   func() time.Time
+	path   string
+	codec  *codec
+	memory *memory // told of every change
+	now    func() time.Time
+	log    *slog.Logger
+	limit  int64 // MaxDisk
 
-	puts chan *put
-	stop chan struct{}
-	done chan struct{}
+	// mu is held for reading while db is read, and for changing db.
+	mu sync.RWMutex
+	db *bolt.DB
 
-	swept, damaged, writeFails atomic.Uint64
+	ops     chan *op
+	stop    chan struct{}
+	done    chan struct{}
+	closing context.Context // ends with stop
+	abort   context.CancelFunc
+
+	books   books
+	touches touches
+	health  health
+	// compacting lets one compaction run at a time.
+	compacting sync.Mutex
+	// rewritten holds, during a compaction, what has changed since; the writer's.
+	rewritten map[entryID]struct{}
+	// floor is how large a file can be and not be worth compacting again.
+	floor atomic.Int64
+
+	damaged, writeFails, compactions atomic.Uint64
 }
 
-type put struct {
-	key   Key
-	entry *Entry // nil deletes
-	reply chan error
-}
-
-func openDisk(path string, now func() time.Time) (*disk, error) {
-	c, err := newCodec()
+func openDisk(path string, opts Options, m *memory) (*disk, error) {
+	g, err := newGuard(opts.Key)
 	if err != nil {
 		return nil, err
 	}
-	db, err := boltfile.Open(path, spec)
+	c, err := newCodec(g)
 	if err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
+		return nil, err
 	}
-	d := &disk{db: db, codec: c, now: now, puts: make(chan *put, maxBatch), stop: make(chan struct{}), done: make(chan struct{})}
+	d := &disk{
+		path: path, codec: c, memory: m, now: opts.Now, log: opts.Log, limit: opts.MaxDisk,
+		ops: make(chan *op, maxBatch), stop: make(chan struct{}), done: make(chan struct{}),
+		health: health{wake: make(chan struct{}, 1)},
+	}
+	d.closing, d.abort = context.WithCancel(context.Background())
+	if d.db, err = d.openFile(); err == nil {
+		err = d.view(d.books.load)
+	}
+	if err != nil {
+		if d.db != nil {
+			err = errors.Join(err, d.db.Close())
+		}
+		return nil, errors.Join(fmt.Errorf("cache: %w", err), c.close())
+	}
 	go d.write()
 	return d, nil
 }
 
-func (d *disk) close() error {
-	close(d.stop)
-	<-d.done
-	d.codec.dec.Close()
-	return errors.Join(d.codec.enc.Close(), d.db.Close())
+// openFile opens the file; one of the format before is rewritten first, and so
+// is one that is damaged in its structure, without what cannot be read.
+func (d *disk) openFile() (*bolt.DB, error) {
+	if boltfile.Format(d.path) == formatBefore {
+		if err := d.migrate(); err != nil {
+			return nil, fmt.Errorf("bringing %s to this program's format: %w", d.path, err)
+		}
+	}
+	db, err := boltfile.Open(d.path, d.spec())
+	if errors.Is(err, boltfile.ErrDamaged) {
+		if err := d.salvageFile(); err != nil {
+			return nil, fmt.Errorf("%s is damaged and could not be rewritten: %w", d.path, err)
+		}
+		db, err = boltfile.Open(d.path, d.spec())
+	}
+	if err != nil {
+		return nil, err
+	}
+	var empty bool
+	err = boltfile.Guard(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			k, _ := tx.Bucket(bucketIndex).Cursor().First()
+			empty = k == nil
+			return checkCanary(tx, d.codec.guard)
+		})
+	})
+	if err == nil {
+		return db, nil
+	}
+	if !empty {
+		return nil, errors.Join(err, db.Close())
+	}
+	// Nothing is lost with an empty file, and nothing of its past may stay in it.
+	return d.startAnew(db)
 }
 
-// get reads an entry. A damaged one is reported as missing, and counted: it
-// costs that answer only.
-func (d *disk) get(k Key) (e *Entry, err error) {
-	err = d.db.View(func(tx *bolt.Tx) error {
-		key := []byte(k)
-		record := tx.Bucket(bucketAnswers).Get(key)
-		if record == nil {
+// startAnew puts an empty file in the place of db, which it closes.
+func (d *disk) startAnew(db *bolt.DB) (*bolt.DB, error) {
+	fresh, err := boltfile.Fresh(d.path, d.spec())
+	if err == nil {
+		err = boltfile.Install(fresh, d.path)
+	}
+	return fresh, errors.Join(err, db.Close())
+}
+
+func (d *disk) close() error {
+	d.abort()
+	close(d.stop)
+	<-d.done
+	d.compacting.Lock() // a compaction under way sees stop
+	defer d.compacting.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return errors.Join(d.db.Close(), d.codec.close())
+}
+
+// view reads the file. Damage to its structure is an error here, and has the
+// writer rewrite the file without what cannot be read.
+func (d *disk) view(f func(*bolt.Tx) error) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	err := boltfile.Guard(func() error { return d.db.View(f) })
+	if errors.Is(err, boltfile.ErrDamaged) {
+		d.health.suspect()
+	}
+	return err
+}
+
+// get reads an entry. A damaged one is reported as missing, counted, and
+// removed: it costs that answer only.
+func (d *disk) get(id entryID, k Key) (e *Entry, err error) {
+	var broken bool
+	err = d.view(func(tx *bolt.Tx) error {
+		at, ok := lookIndex(tx, id)
+		if !ok {
 			return nil
 		}
-		value, err := boltfile.Unprotect(key, record)
-		if err == nil {
-			// Decoding copies; nothing of the file leaves the transaction.
-			e, err = d.codec.decode(value)
-		}
-		if err != nil {
-			d.damaged.Add(1)
+		var key Key
+		var err error
+		// Decoding copies; nothing of the file leaves the transaction.
+		if key, e, err = d.codec.decode(id, tx.Bucket(bucketAnswers).Get(at.seqKey())); err != nil {
+			broken, e = true, nil
+		} else if key != k {
 			e = nil
 		}
 		return nil
 	})
+	if errors.Is(err, boltfile.ErrDamaged) {
+		d.damaged.Add(1)
+		d.log.Error("the cache's file is damaged and will be rewritten without what cannot be read", "error", err)
+		return nil, nil
+	}
+	if broken {
+		d.damaged.Add(1)
+		d.log.Error("a stored answer is damaged; it will have to be paid for again", "key", fmt.Sprintf("%x", id))
+		d.offer(func(t *txn) error { return t.dropDamaged(id) })
+	}
 	return e, err
 }
 
-// put stores an entry durably, or deletes it when e is nil.
-func (d *disk) put(k Key, e *Entry) error {
-	p := &put{key: k, entry: e, reply: make(chan error, 1)}
-	select {
-	case d.puts <- p:
-	case <-d.stop:
-		return ErrClosed
+// put stores an entry durably; it returns the entry's version for memory.
+func (d *disk) put(id entryID, k Key, e *Entry) (version uint32, err error) {
+	if len(e.Body) > maxBody || len(e.ContentType) > maxContentType {
+		return 0, fmt.Errorf("cache: answer not stored: it has %d bytes, at most %d are kept", len(e.Body)+len(e.ContentType), maxBody)
 	}
-	select {
-	case err := <-p.reply:
-		return err
-	case <-d.done:
-		select {
-		case err := <-p.reply:
-			return err
-		default:
-			return ErrClosed
-		}
-	}
-}
-
-func (d *disk) write() {
-	defer close(d.done)
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	sweeping := true
-	for {
-		var batch []*put
-		if sweeping {
-			select {
-			case p := <-d.puts:
-				batch = append(batch, p)
-			case <-d.stop:
-			default:
-			}
-		} else {
-			select {
-			case p := <-d.puts:
-				batch = append(batch, p)
-			case <-tick.C:
-				sweeping = true
-			case <-d.stop:
-			}
-		}
-		batch = d.drain(batch)
-		if len(batch) > 0 {
-			d.commit(batch)
-		}
-		select {
-		case <-d.stop:
-			return
-		default:
-		}
-		if sweeping {
-			n, err := d.sweep()
-			sweeping = err == nil && n == sweepStep
-		}
-	}
-}
-
-func (d *disk) drain(batch []*put) []*put {
-	for len(batch) < maxBatch {
-		select {
-		case p := <-d.puts:
-			batch = append(batch, p)
-		default:
-			return batch
-		}
-	}
-	return batch
-}
-
-func (d *disk) commit(batch []*put) {
-	err := d.db.Update(func(tx *bolt.Tx) error {
-		for _, p := range batch {
-			if err := d.apply(tx, p.key, p.entry); err != nil {
-				return err
-			}
-		}
-		return nil
+	source, _, _, _ := k.Parts()
+	record := d.codec.encode(id, k, e)
+	err = d.do(context.Background(), len(record), func(t *txn) error {
+		t.after = append(t.after, func() { version = d.memory.changed(id) })
+		return t.store(id, source, e.goneAt(), t.hour, record)
 	})
-	if err != nil {
-		d.writeFails.Add(1)
+	if err != nil && !errors.Is(err, ErrClosed) {
 		err = fmt.Errorf("cache: answer not stored: %w", err)
 	}
-	for _, p := range batch {
-		p.reply <- err
-	}
+	return version, err
 }
 
-func (d *disk) apply(tx *bolt.Tx, k Key, e *Entry) error {
-	answers, expiry := tx.Bucket(bucketAnswers), tx.Bucket(bucketExpiry)
-	key := []byte(k)
-	if old := answers.Get(key); old != nil {
-		if value, err := boltfile.Unprotect(key, old); err == nil {
-			if was, err := d.codec.decode(value); err == nil {
-				if err := expiry.Delete(expiryKey(was.goneAt(), key)); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if e == nil {
-		return answers.Delete(key)
-	}
-	if err := answers.Put(key, boltfile.Protect(key, d.codec.encode(e))); err != nil {
-		return err
-	}
-	return expiry.Put(expiryKey(e.goneAt(), key), nil)
-}
-
-// sweep deletes up to sweepStep entries that are gone.
-func (d *disk) sweep() (n int, err error) {
-	limit := uint64(d.now().UnixMilli())
-	var due [][]byte
-	err = d.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketExpiry).Cursor()
-		for k, _ := c.First(); k != nil && len(due) < sweepStep && binary.BigEndian.Uint64(k) <= limit; k, _ = c.Next() {
-			due = append(due, bytes.Clone(k))
-		}
-		return nil
+// remove deletes an entry durably.
+func (d *disk) remove(id entryID) error {
+	return d.do(context.Background(), 0, func(t *txn) error {
+		t.after = append(t.after, func() { d.memory.changed(id) })
+		return t.remove(id, byPurge)
 	})
-	if err != nil || len(due) == 0 {
-		return 0, err
-	}
-	err = d.db.Update(func(tx *bolt.Tx) error {
-		for _, k := range due {
-			if err := tx.Bucket(bucketExpiry).Delete(k); err != nil {
-				return err
-			}
-			if err := d.dropIfGone(tx, k[8:], limit); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		d.swept.Add(uint64(len(due)))
-	}
-	return len(due), err
-}
-
-// dropIfGone spares an entry that was stored anew since its expiry was listed.
-func (d *disk) dropIfGone(tx *bolt.Tx, key []byte, limit uint64) error {
-	answers := tx.Bucket(bucketAnswers)
-	value, err := boltfile.Unprotect(key, answers.Get(key))
-	if err == nil {
-		if e, err := d.codec.decode(value); err == nil && uint64(e.goneAt().UnixMilli()) > limit {
-			return nil
-		}
-	}
-	return answers.Delete(key)
-}
-
-func expiryKey(at time.Time, key []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(key)), uint64(max(0, at.UnixMilli()))), key...)
 }
 
 // fileSize is 0 when the file cannot be read.
 func (d *disk) fileSize() (n int64) {
-	_ = d.db.View(func(tx *bolt.Tx) error {
+	_ = d.view(func(tx *bolt.Tx) error {
 		n = tx.Size()
 		return nil
 	})

@@ -11,4 +11,8 @@
 // An answer is fresh until its TTL ends, then stale until its stale limit, then
 // gone. Only the caller knows when a stale answer is better than none; Get
 // gives it out marked as such. Errors are never stored.
+//
+// The disk is bounded by size, checked against damage, and optionally encrypted;
+// README.md has the rules. One goroutine writes: what is asked of it, and small
+// steps of housekeeping in between.
 package cache

@@ -8,13 +8,12 @@
 package boltfile
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -23,6 +22,10 @@ import (
 // ErrForeign means that a file is not ours, or is damaged. Nothing was changed.
 var ErrForeign = errors.New("not a usable file")
 
+// ErrDamaged means that a file is ours, of this format, and that parts of it
+// cannot be read. Nothing was changed. It is an ErrForeign too.
+var ErrDamaged = fmt.Errorf("%w: parts of it cannot be read", ErrForeign)
+
 // Spec says what a file is.
 type Spec struct {
 	// Format names the program, the file and the version of its layout; it is
@@ -30,7 +33,17 @@ type Spec struct {
 	Format string
 	// Buckets that the file must have.
 	Buckets [][]byte
-	// Walk has every page of the file checked before it is opened.
+	// Init, if set, writes what a new file begins with.
+	Init func(*bolt.Tx) error
+	// PageSize is that of a new file in bytes; zero means the machine's.
+	PageSize int
+	// GrowBy is by how many bytes a file grows; zero means bbolt's 16 MiB.
+	GrowBy int
+	// MaxSize is the size in bytes at which the file refuses to grow; zero means
+	// that only the disk does.
+	MaxSize int
+	// Walk has Open walk all pages first, and report damage as ErrDamaged: without
+	// it, bbolt ends the process when it meets a page that is none.
 	Walk bool
 }
 
@@ -43,22 +56,42 @@ var (
 // bypasses it should learn so at once.
 const lockPatience = 500 * time.Millisecond
 
-func options() *bolt.Options {
+func (s Spec) options() *bolt.Options {
 	// With many deletes behind it, a synced freelist costs more than the
-	// transaction; without one, an open reads all pages once.
-	return &bolt.Options{Timeout: lockPatience, NoFreelistSync: true, FreelistType: bolt.FreelistMapType}
+	// transaction; without one, an open reads all pages once. It also could not
+	// be checked: a flipped bit in it would give away pages that are in use.
+	return &bolt.Options{
+		Timeout: lockPatience, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
+		PageSize: s.PageSize, MaxSize: s.MaxSize,
+	}
+}
+
+// open opens or creates a file. Should bbolt panic on it, the file is let go.
+func (s Spec) open(path string) (db *bolt.DB, err error) {
+	o := s.options()
+	var file *os.File
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		var err error
+		file, err = os.OpenFile(name, flag, mode)
+		return file, err
+	}
+	err = Guard(func() error {
+		var err error
+		db, err = bolt.Open(path, 0o600, o)
+		return err
+	})
+	if errors.Is(err, ErrDamaged) && file != nil {
+		err = errors.Join(err, file.Close())
+	}
+	if err == nil && s.GrowBy > 0 {
+		db.AllocSize = s.GrowBy
+	}
+	return db, err
 }
 
 // Open opens the file, or creates it.
-func Open(path string, spec Spec) (db *bolt.DB, err error) {
-	// bbolt panics on some damaged pages, and follows others out of the file.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("%s: %w: %v", path, ErrForeign, p)
-		}
-	}()
-	_, err = os.Stat(path)
+func Open(path string, spec Spec) (*bolt.DB, error) {
+	_, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if err := create(path, spec); err != nil {
@@ -71,24 +104,46 @@ func Open(path string, spec Spec) (db *bolt.DB, err error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	db, err = bolt.Open(path, 0o600, options())
+	db, err := spec.open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	return db, nil
 }
 
+// OpenReadOnly opens an existing file for reading, damaged or not: whoever reads
+// it does so under Guard. Nobody can write to it meanwhile.
+func OpenReadOnly(path string) (db *bolt.DB, err error) {
+	err = Guard(func() error {
+		var err error
+		db, err = bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: lockPatience})
+		return err
+	})
+	return db, err
+}
+
 // create makes an empty file beside the path and renames it into place, so
 // that a crash leaves either no file or a whole one.
 func create(path string, spec Spec) error {
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	db, err := bolt.Open(fresh, 0o600, options())
+	db, err := Fresh(path, spec)
 	if err != nil {
 		return err
 	}
+	return errors.Join(Install(db, path), db.Close())
+}
+
+// Fresh makes an empty file beside the path, to be filled and then installed. A
+// crash meanwhile leaves the path as it was. It does not sync before Install.
+func Fresh(path string, spec Spec) (*bolt.DB, error) {
+	beside := path + ".new"
+	if err := os.Remove(beside); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	db, err := spec.open(beside)
+	if err != nil {
+		return nil, err
+	}
+	db.NoSync, db.NoGrowSync = true, true
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, b := range spec.Buckets {
 			if _, err := tx.CreateBucket(b); err != nil {
@@ -99,20 +154,48 @@ func create(path string, spec Spec) error {
 		if err != nil {
 			return err
 		}
-		return meta.Put(keyFormat, []byte(spec.Format))
+		if err := meta.Put(keyFormat, []byte(spec.Format)); err != nil || spec.Init == nil {
+			return err
+		}
+		return spec.Init(tx)
 	})
-	if err = errors.Join(err, db.Close()); err != nil {
-		return err
+	if err != nil {
+		return nil, errors.Join(err, Discard(db))
 	}
-	if err := os.Rename(fresh, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return db, nil
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// ErrUnsure means that a file is in its place, and that a power cut might still
+// bring the one before back.
+var ErrUnsure = errors.New("the directory could not be synced")
+
+// Install syncs a file made by Fresh and puts it into its place. It stays open,
+// and syncs each commit from now on. On any error but ErrUnsure the path is as
+// it was.
+func Install(db *bolt.DB, path string) error {
+	if err := db.Sync(); err != nil {
+		return err
+	}
+	db.NoSync, db.NoGrowSync = false, false
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	if err := SyncDir(path); err != nil {
+		return fmt.Errorf("%w: %v", ErrUnsure, err)
+	}
+	return nil
+}
+
+// Discard closes a file made by Fresh that is not going to be installed, and
+// removes it.
+func Discard(db *bolt.DB) error {
+	beside := db.Path()
+	return errors.Join(db.Close(), os.Remove(beside))
+}
+
+// SyncDir makes the names in a file's directory durable.
+func SyncDir(path string) error {
+	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -130,60 +213,77 @@ func check(path string, spec Spec) (err error) {
 		// of a full one, and then nothing is known: refuse.
 		return fmt.Errorf("%w: empty, or not a regular file", ErrForeign)
 	}
-	if spec.Walk {
-		if err := walk(path); err != nil {
-			return fmt.Errorf("%w: %v", ErrForeign, err)
-		}
-	}
-	// bbolt panics on some damaged pages.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrForeign, p)
-		}
-	}()
-	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: lockPatience})
+	db, err := OpenReadOnly(path)
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrForeign, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.View(func(tx *bolt.Tx) error {
-		if tx.Size() > info.Size() {
-			return fmt.Errorf("%w: cut short (%d of %d bytes)", ErrForeign, info.Size(), tx.Size())
-		}
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil {
-			return fmt.Errorf("%w: it belongs to another program", ErrForeign)
-		}
-		if got := meta.Get(keyFormat); string(got) != spec.Format {
-			return fmt.Errorf("%w: its format is %q, this program's is %q", ErrForeign, got, spec.Format)
-		}
-		for _, b := range spec.Buckets {
-			if tx.Bucket(b) == nil {
-				return fmt.Errorf("%w: its part %q is missing", ErrForeign, b)
+	ours := false
+	err = Guard(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			if tx.Size() > info.Size() {
+				return fmt.Errorf("%w: cut short (%d of %d bytes)", ErrForeign, info.Size(), tx.Size())
 			}
-		}
-		return nil
+			err := spec.is(tx)
+			ours = err == nil
+			return err
+		})
 	})
-}
-
-// Protect puts a checksum over key and value before the value.
-func Protect(key, value []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(value)), checksum(key, value)), value...)
-}
-
-// Unprotect checks and takes off what Protect put on. The value aliases record.
-func Unprotect(key, record []byte) ([]byte, error) {
-	if len(record) < 4 {
-		return nil, errors.New("record is cut short")
+	if err == nil && spec.Walk {
+		err = walk(path, db)
 	}
-	value := record[4:]
-	if checksum(key, value) != binary.BigEndian.Uint32(record) {
-		return nil, errors.New("record is damaged (checksum)")
+	if errors.Is(err, ErrDamaged) && !ours {
+		return fmt.Errorf("%w: %v", ErrForeign, strings.TrimPrefix(err.Error(), ErrDamaged.Error()+": "))
 	}
-	return value, nil
+	return err
 }
 
-func checksum(key, value []byte) uint32 {
-	table := crc32.MakeTable(crc32.Castagnoli) // computed once by the library
-	return crc32.Update(crc32.Checksum(key, table), table, value)
+// is checks that a file is what the spec says.
+func (s Spec) is(tx *bolt.Tx) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return fmt.Errorf("%w: it belongs to another program", ErrForeign)
+	}
+	if got := meta.Get(keyFormat); string(got) != s.Format {
+		return fmt.Errorf("%w: its format is %q, this program's is %q", ErrForeign, got, s.Format)
+	}
+	for _, b := range s.Buckets {
+		if tx.Bucket(b) == nil {
+			return fmt.Errorf("%w: its part %q is missing", ErrForeign, b)
+		}
+	}
+	return nil
+}
+
+// Guard runs what reads or writes a file that may be damaged. bbolt panics on
+// some damage, and follows a damaged page number out of its map of the file:
+// either becomes an ErrDamaged.
+func Guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	return f()
+}
+
+// Format is what an existing file says that it is, empty when it says nothing.
+func Format(path string) (format string) {
+	db, err := OpenReadOnly(path)
+	if err != nil {
+		return ""
+	}
+	err = Guard(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			if meta := tx.Bucket(bucketMeta); meta != nil {
+				format = string(meta.Get(keyFormat))
+			}
+			return nil
+		})
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		return ""
+	}
+	return format
 }

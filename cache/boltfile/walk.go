@@ -5,44 +5,30 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"os"
-	"runtime/debug"
 
+	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
-// This file reads the pages of a bbolt file before bbolt does. bbolt trusts
-// them: a wrong byte in one makes it follow a pointer out of the file, or round
-// in a circle, in a goroutine of its own where nothing can be caught. Layout:
-// https://github.com/etcd-io/bbolt/tree/v1.5.0/internal/common
+// bbolt trusts the structure of its pages: one that is damaged makes it panic,
+// also in goroutines of its own, where nobody can recover. So whoever must
+// survive that has the pages checked before bbolt uses them. What is in the
+// values is not looked at.
 
+// The layout of bbolt's pages, little-endian: a header (page number 8, flags 2,
+// count 2, overflow 4), then elements of 16 bytes. A leaf's: flags 4, position 4,
+// key size 4, value size 4; a branch's: position 4, key size 4, page number 8.
 const (
-	pageHeader   = 16
-	elementSize  = 16 // of a branch and of a leaf page alike
-	bucketHeader = 16
-	metaSize     = 64
-
-	flagBranch = 0x01
-	flagLeaf   = 0x02
-	magic      = 0xED0CDAED
-
-	leafBucket = 0x01
+	headerSize  = 16
+	elementSize = 16
+	branchPage  = 0x01
+	leafPage    = 0x02
+	bucketFlag  = 0x01 // of a leaf's element
 )
 
-var ne = binary.NativeEndian
-
-// walker checks that each page is where it says, holds what it says within its
-// bounds, and is used once.
-type walker struct {
-	file     []byte
-	pageSize uint64
-	pages    uint64
-	seen     []bool
-}
-
-// walk checks the pages of a file that is not open.
-func walk(path string) (err error) {
+// walk checks every page in use of an open file.
+func walk(path string, db *bolt.DB) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -52,107 +38,86 @@ func walk(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	file, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Munmap(file) }()
-	// The file may end before its pages do.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("its pages cannot be read: %v", p)
-		}
-	}()
-	w := walker{file: file}
-	root, err := w.meta()
-	if err != nil {
-		return err
-	}
-	w.seen = make([]bool, w.pages)
-	return w.page(root, span{})
+	err = Guard(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			size := int64(db.Info().PageSize)
+			w := pageWalk{data: data, size: size, seen: make([]uint64, tx.Size()/size/64+1), end: uint64(tx.Size() / size)}
+			return w.bucket(uint64(tx.Cursor().Bucket().Root()))
+		})
+	})
+	return errors.Join(err, unix.Munmap(data))
 }
 
-// meta finds the newer of the two meta pages that are whole, as bbolt does.
-func (w *walker) meta() (root uint64, err error) {
-	var newest uint64
-	size := uint64(os.Getpagesize())
-	for n := range uint64(2) {
-		at := n*size + pageHeader
-		if at+metaSize > uint64(len(w.file)) {
-			break
-		}
-		m := w.file[at : at+metaSize]
-		sum := fnv.New64a()
-		sum.Write(m[:metaSize-8])
-		if ne.Uint32(m) != magic || ne.Uint64(m[56:]) != sum.Sum64() {
-			continue
-		}
-		if txid := ne.Uint64(m[48:]); root == 0 || txid > newest {
-			newest, root, w.pageSize, w.pages = txid, ne.Uint64(m[16:]), uint64(ne.Uint32(m[8:])), ne.Uint64(m[40:])
-		}
-	}
-	if root == 0 || w.pageSize < metaSize || w.pages > uint64(len(w.file))/w.pageSize {
-		return 0, errors.New("it has no usable meta page")
-	}
-	return root, nil
+type pageWalk struct {
+	data []byte
+	size int64
+	end  uint64 // the first page that is not in use
+	seen []uint64
 }
 
-// span is the part of a bucket's keys that a page may hold: from low, below
-// high unless that is nil.
-type span struct{ low, high []byte }
-
-// page checks a page and all that it leads to.
-func (w *walker) page(id uint64, keys span) error {
-	if id < 2 || id >= w.pages {
-		return fmt.Errorf("page %d is not one of its %d pages", id, w.pages)
-	}
-	p := w.file[id*w.pageSize:]
-	overflow := uint64(ne.Uint32(p[12:]))
-	if ne.Uint64(p) != id || id+overflow >= w.pages {
-		return damaged(id)
-	}
-	for n := id; n <= id+overflow; n++ {
-		if w.seen[n] {
-			return fmt.Errorf("page %d is used twice", n)
-		}
-		w.seen[n] = true
-	}
-	return w.elements(id, p[:(overflow+1)*w.pageSize], keys)
+func damage(page uint64, format string, args ...any) error {
+	return fmt.Errorf("%w: page %d: %s", ErrDamaged, page, fmt.Sprintf(format, args...))
 }
 
-func damaged(id uint64) error { return fmt.Errorf("page %d is damaged", id) }
+func (w *pageWalk) bucket(root uint64) error { return w.page(root, nil, nil, 0) }
 
-// elements checks what is in a page, which may stand within another.
-func (w *walker) elements(id uint64, p []byte, keys span) error {
-	count := int(ne.Uint16(p[10:]))
-	kind := ne.Uint16(p[8:])
-	if pageHeader+count*elementSize > len(p) || kind != flagBranch && kind != flagLeaf {
-		return damaged(id)
+// page checks a page and what is below it. Its keys must be from low up to and
+// without high; nil is no bound.
+func (w *pageWalk) page(number uint64, low, high []byte, depth int) error {
+	if number < 2 || number >= w.end || depth > 64 {
+		return damage(number, "there is no such page")
 	}
-	entries := make([]element, count)
-	for i := range entries {
-		e, ok := read(p, i, kind)
-		if !ok || bytes.Compare(e.key, keys.low) < 0 || keys.high != nil && bytes.Compare(e.key, keys.high) >= 0 ||
-			i > 0 && bytes.Compare(entries[i-1].key, e.key) >= 0 {
-			return damaged(id)
+	page := w.data[int64(number)*w.size:]
+	if got := binary.LittleEndian.Uint64(page); got != number {
+		return damage(number, "it says that it is page %d", got)
+	}
+	overflow := uint64(binary.LittleEndian.Uint32(page[12:]))
+	if overflow >= w.end-number {
+		return damage(number, "it is too long")
+	}
+	for n := number; n <= number+overflow; n++ {
+		if w.seen[n/64]&(1<<(n%64)) != 0 {
+			return damage(n, "it is used twice")
 		}
-		entries[i] = e
+		w.seen[n/64] |= 1 << (n % 64)
 	}
-	if kind == flagBranch && count == 0 {
-		return damaged(id)
+	return w.elements(number, page[:int64(overflow+1)*w.size], low, high, depth)
+}
+
+// elements checks a page's elements, and the pages that they name.
+func (w *pageWalk) elements(number uint64, page, low, high []byte, depth int) error {
+	flags, count := binary.LittleEndian.Uint16(page[8:]), int(binary.LittleEndian.Uint16(page[10:]))
+	if flags != leafPage && flags != branchPage || flags == branchPage && count == 0 || headerSize+count*elementSize > len(page) {
+		return damage(number, "it is neither leaf nor branch, or has more elements than room")
 	}
-	for i, e := range entries {
-		err := error(nil)
+	var before []byte
+	for i := range count {
+		e, err := parseElement(page, flags, i)
+		if err != nil {
+			return damage(number, "element %d: %v", i, err)
+		}
+		if i > 0 && bytes.Compare(before, e.key) >= 0 || i == 0 && flags == leafPage && bytes.Compare(e.key, low) < 0 ||
+			high != nil && bytes.Compare(e.key, high) >= 0 {
+			return damage(number, "element %d is out of order", i)
+		}
+		before = e.key
 		switch {
-		case kind == flagBranch:
-			under := span{e.key, keys.high}
+		case flags == branchPage:
+			below := high
 			if i+1 < count {
-				under.high = entries[i+1].key
+				next, err := parseElement(page, flags, i+1)
+				if err != nil {
+					return damage(number, "element %d: %v", i+1, err)
+				}
+				below = next.key
 			}
-			err = w.page(e.page, under)
-		case e.bucket:
-			err = w.bucket(id, e.value)
+			err = w.page(e.page, e.key, below, depth+1)
+		case e.flags&bucketFlag != 0:
+			err = w.inner(number, e.value)
 		}
 		if err != nil {
 			return err
@@ -161,46 +126,45 @@ func (w *walker) elements(id uint64, p []byte, keys span) error {
 	return nil
 }
 
-// element is one of a branch (key, page) or of a leaf (key, value).
+// inner checks a bucket that is an element's value: a page number and a
+// sequence, or, with a page number of 0, a page in place.
+func (w *pageWalk) inner(number uint64, value []byte) error {
+	if len(value) < 16 {
+		return damage(number, "a bucket is cut short")
+	}
+	if root := binary.LittleEndian.Uint64(value); root != 0 {
+		return w.bucket(root)
+	}
+	if len(value) < 16+headerSize || binary.LittleEndian.Uint16(value[16+8:]) != leafPage {
+		return damage(number, "a bucket in place is none")
+	}
+	return w.elements(number, value[16:], nil, nil, 0)
+}
+
 type element struct {
+	flags      uint32
 	key, value []byte
 	page       uint64
-	bucket     bool
 }
 
-// read finds the n-th element of a page; false when it is not within it.
-func read(p []byte, n int, kind uint16) (e element, ok bool) {
-	at := uint64(pageHeader + n*elementSize)
-	h := p[at : at+elementSize]
-	size := uint64(len(p))
-	if kind == flagBranch {
-		from := at + uint64(ne.Uint32(h))
-		to := from + uint64(ne.Uint32(h[4:]))
-		if to > size {
-			return e, false
-		}
-		return element{key: p[from:to], page: ne.Uint64(h[8:])}, true
-	}
-	from := at + uint64(ne.Uint32(h[4:]))
-	value := from + uint64(ne.Uint32(h[8:]))
-	to := value + uint64(ne.Uint32(h[12:]))
-	flags := ne.Uint32(h)
-	if to > size || flags > leafBucket {
-		return e, false
-	}
-	return element{key: p[from:value], value: p[value:to], bucket: flags == leafBucket}, true
-}
+var errElement = errors.New("it points out of its page, or is of no known kind")
 
-// bucket checks a bucket: its root page, or the page within it.
-func (w *walker) bucket(id uint64, b []byte) error {
-	if len(b) < bucketHeader {
-		return damaged(id)
+func parseElement(page []byte, flags uint16, i int) (element, error) {
+	at := headerSize + i*elementSize
+	raw := page[at : at+elementSize]
+	u32 := binary.LittleEndian.Uint32
+	var e element
+	var position, keySize, valueSize uint64
+	if flags == branchPage {
+		position, keySize, e.page = uint64(u32(raw)), uint64(u32(raw[4:])), binary.LittleEndian.Uint64(raw[8:])
+	} else {
+		e.flags, position = u32(raw), uint64(u32(raw[4:]))
+		keySize, valueSize = uint64(u32(raw[8:])), uint64(u32(raw[12:]))
 	}
-	if root := ne.Uint64(b); root != 0 {
-		return w.page(root, span{})
+	from := uint64(at) + position
+	if e.flags > bucketFlag || from+keySize+valueSize > uint64(len(page)) {
+		return e, errElement
 	}
-	if len(b) < bucketHeader+pageHeader {
-		return damaged(id)
-	}
-	return w.elements(id, b[bucketHeader:], span{})
+	e.key, e.value = page[from:from+keySize], page[from+keySize:from+keySize+valueSize]
+	return e, nil
 }
