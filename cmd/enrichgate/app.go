@@ -35,6 +35,7 @@ type app struct {
 	clients  *clients.Store
 	recent   *httpapi.Recent
 	repeats  *httpapi.Repeats // nil until something is served
+	requests *httpapi.Metrics
 	// decisions are the same as recent, as the page shows them.
 	decisions *recentDecisions
 }
@@ -51,6 +52,7 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 		}
 	}()
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), unitPrices(s))
+	a.requests = httpapi.NewMetrics(a.registry)
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
 	}

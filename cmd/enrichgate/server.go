@@ -141,7 +141,7 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 	})
 	api := httpapi.New(httpapi.Config{
 		Sources: a.apiSources(), Ledger: a.ledger, Cache: a.cache, Clients: a.clients, ClientsChanged: a.clientsChanged, Recent: a.recent, Repeats: a.repeats,
-		AdminToken: a.settings.AdminToken.Reveal(), ReadToken: a.settings.ReadToken.Reveal(), Local: local, Log: a.log,
+		AdminToken: a.settings.AdminToken.Reveal(), ReadToken: a.settings.ReadToken.Reveal(), Local: local, Metrics: a.requests, Log: a.log,
 	})
 	mux.Handle("/api/v1/", api)
 	if local {

@@ -37,6 +37,8 @@ type Config struct {
 	// Repeats remembers answers by their Idempotency-Key; nil means that the
 	// header is refused.
 	Repeats *Repeats
+	// Metrics, if set, count the requests.
+	Metrics *Metrics
 	Log     *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -82,6 +84,8 @@ func New(c Config) *API {
 // route is one operation: who may call it and what it does.
 type route struct {
 	method, path string
+	// name is the operation's in openapi.json, and among the metrics' handlers.
+	name string
 	// roles that may call it; 0 means that nobody is asked for a token.
 	roles role
 	do    func(http.ResponseWriter, *http.Request, caller)
@@ -90,26 +94,26 @@ type route struct {
 // routes are all operations of /api/v1. Each is described in openapi.json.
 func (a *API) routes() []route {
 	return []route{
-		{"GET", "/api/v1/openapi.json", 0, a.openapi},
-		{"GET", "/api/v1/lookup", anybody, a.lookup},
-		{"POST", "/api/v1/lookups", anybody, a.lookups},
-		{"POST", "/api/v1/estimate", anybody, a.estimate},
-		{"GET", "/api/v1/quota", anybody, a.quota},
-		{"GET", "/api/v1/quota/{source}", anybody, a.quotaOf},
-		{"GET", "/api/v1/ledger", reader | admin, a.ledger},
-		{"GET", "/api/v1/cache", reader | admin, a.cacheStats},
-		{"GET", "/api/v1/cache/{source}/{type}/{value}", reader | admin, a.cacheGet},
-		{"DELETE", "/api/v1/cache/{source}/{type}/{value}", admin, a.cacheDelete},
-		{"GET", "/api/v1/sources", anybody, a.sources},
-		{"POST", "/api/v1/sources/{source}/pause", admin, a.pause},
-		{"POST", "/api/v1/sources/{source}/resume", admin, a.resume},
-		{"PATCH", "/api/v1/sources/{source}/limits", admin, a.limits},
-		{"GET", "/api/v1/clients", reader | admin, a.clientList},
-		{"POST", "/api/v1/clients", admin, a.clientAdd},
-		{"DELETE", "/api/v1/clients/{client}", admin, a.clientRevoke},
-		{"PUT", "/api/v1/clients/{client}/budgets/{source}", admin, a.clientBudget},
-		{"GET", "/api/v1/enrichments", reader | admin, a.enrichments},
-		{"GET", "/api/v1/events", reader | admin, a.events},
+		{"GET", "/api/v1/openapi.json", "openapi", 0, a.openapi},
+		{"GET", "/api/v1/lookup", "lookup", anybody, a.lookup},
+		{"POST", "/api/v1/lookups", "lookups", anybody, a.lookups},
+		{"POST", "/api/v1/estimate", "estimate", anybody, a.estimate},
+		{"GET", "/api/v1/quota", "quota", anybody, a.quota},
+		{"GET", "/api/v1/quota/{source}", "quotaOf", anybody, a.quotaOf},
+		{"GET", "/api/v1/ledger", "ledger", reader | admin, a.ledger},
+		{"GET", "/api/v1/cache", "cacheStats", reader | admin, a.cacheStats},
+		{"GET", "/api/v1/cache/{source}/{type}/{value}", "cacheGet", reader | admin, a.cacheGet},
+		{"DELETE", "/api/v1/cache/{source}/{type}/{value}", "cacheDelete", admin, a.cacheDelete},
+		{"GET", "/api/v1/sources", "sources", anybody, a.sources},
+		{"POST", "/api/v1/sources/{source}/pause", "sourcePause", admin, a.pause},
+		{"POST", "/api/v1/sources/{source}/resume", "sourceResume", admin, a.resume},
+		{"PATCH", "/api/v1/sources/{source}/limits", "sourceLimits", admin, a.limits},
+		{"GET", "/api/v1/clients", "clientList", reader | admin, a.clientList},
+		{"POST", "/api/v1/clients", "clientAdd", admin, a.clientAdd},
+		{"DELETE", "/api/v1/clients/{client}", "clientRevoke", admin, a.clientRevoke},
+		{"PUT", "/api/v1/clients/{client}/budgets/{source}", "clientBudget", admin, a.clientBudget},
+		{"GET", "/api/v1/enrichments", "enrichments", reader | admin, a.enrichments},
+		{"GET", "/api/v1/events", "events", reader | admin, a.events},
 	}
 }
 
@@ -120,19 +124,24 @@ func (a *API) Proxies(r *http.Request) bool { return strings.HasPrefix(r.URL.Pat
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w = patientWriter{w}
-	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	if a.Proxies(r) {
-		a.proxy(w, r)
+	out := &patientWriter{ResponseWriter: w}
+	out.Header().Set("X-Content-Type-Options", "nosniff")
+	if !a.Proxies(r) {
+		a.mux.ServeHTTP(out, r)
 		return
 	}
-	a.mux.ServeHTTP(w, r)
+	began := time.Now()
+	defer func() { a.cfg.Metrics.answered(proxyHandler, out.status, time.Since(began)) }()
+	a.proxy(out, r)
 }
 
 // guarded asks who calls before it lets an operation run.
 func (a *API) guarded(op route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if out, ok := w.(*patientWriter); ok {
+			began := time.Now()
+			defer func() { a.cfg.Metrics.answered(op.name, out.status, time.Since(began)) }()
+		}
 		if op.roles == 0 {
 			op.do(w, r, caller{})
 			return

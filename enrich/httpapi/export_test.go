@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -18,6 +19,23 @@ func Routes() []string {
 	}
 	return all
 }
+
+// Names are the operations by their route.
+func Names() map[string]string {
+	all := map[string]string{}
+	for _, r := range (&API{}).routes() {
+		all[r.method+" "+r.path] = r.name
+	}
+	return all
+}
+
+// PatientWriter gives each write of an answer its own deadline.
+func PatientWriter(w http.ResponseWriter) http.ResponseWriter {
+	return &patientWriter{ResponseWriter: w}
+}
+
+// WritePatience is that deadline.
+const WritePatience = writePatience
 
 // Known is how many keys are remembered.
 func Known(r *Repeats) int {

@@ -134,8 +134,11 @@ func spec(t *testing.T) *openapi3.T {
 func TestEveryRouteIsDescribed(t *testing.T) {
 	described := map[string]bool{}
 	for path, item := range spec(t).Paths.Map() {
-		for method := range item.Operations() {
+		for method, op := range item.Operations() {
 			described[method+" "+path] = false
+			if name := httpapi.Names()[method+" "+path]; name != op.OperationID {
+				t.Errorf("%s %s is %q in openapi.json and %q in the metrics", method, path, op.OperationID, name)
+			}
 		}
 	}
 	for _, route := range httpapi.Routes() {

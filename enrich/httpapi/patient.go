@@ -11,15 +11,29 @@ import (
 const writePatience = 30 * time.Second
 
 // patientWriter gives each write its own deadline, so that a client that stops
-// reading is let go.
-type patientWriter struct{ http.ResponseWriter }
+// reading is let go, and notes the status.
+type patientWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the first status; the ones before it are not final.
+func (p *patientWriter) WriteHeader(status int) {
+	if p.status == 0 && status >= http.StatusOK {
+		p.status = status
+	}
+	p.ResponseWriter.WriteHeader(status)
+}
 
 // Write writes within the deadline.
-func (p patientWriter) Write(b []byte) (int, error) {
+func (p *patientWriter) Write(b []byte) (int, error) {
+	if p.status == 0 {
+		p.status = http.StatusOK
+	}
 	// Not every writer of a test has a connection below it.
 	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(writePatience))
 	return p.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController flush.
-func (p patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
