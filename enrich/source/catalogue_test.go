@@ -6,22 +6,28 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden bundles and the generated table")
 
-// catalogue gives the definitions that ship, tried.
+// tried are the definitions that ship, loaded and tried once for all tests:
+// nothing changes a definition.
+var tried = sync.OnceValues(func() ([]*Definition, []Problem) { return Load(CatalogueFS()) })
+
+// catalogue gives the definitions that ship.
 func catalogue(t testing.TB) []*Definition {
 	t.Helper()
-	all, problems := Load(CatalogueFS())
+	all, problems := tried()
 	for _, p := range problems {
 		t.Error(p)
 	}
 	if len(all) == 0 {
 		t.Fatal("no source")
 	}
-	return all
+	return slices.Clone(all)
 }
 
 // Every source that ships passes its own trials, and makes of each answer that

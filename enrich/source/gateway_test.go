@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -168,7 +169,7 @@ func throughTheGateway(t *testing.T, d *Definition, x *fixture, stores stores) {
 		if text := results[0].Summary; strings.Contains(text, "has no record") || strings.Contains(text, "key-of-a-test") {
 			t.Errorf("an outage looks like %q", text)
 		}
-		free := containsClass(d.free, class)
+		free := slices.Contains(d.free, class)
 		if spent := stores.spent() - before; free && spent != 0 || !free && spent < units*p.requests.Load() {
 			t.Errorf("%d units spent for %d requests (free: %v)", spent, p.requests.Load(), free)
 		}
@@ -178,7 +179,7 @@ func throughTheGateway(t *testing.T, d *Definition, x *fixture, stores stores) {
 		t.Errorf("%d requests; %v, %v", p.requests.Load(), first.Err, second.Err)
 	}
 	want := units
-	if containsClass(d.free, class) {
+	if slices.Contains(d.free, class) {
 		want = 0
 	}
 	if spent := stores.spent() - before; spent != want {
@@ -190,13 +191,4 @@ func throughTheGateway(t *testing.T, d *Definition, x *fixture, stores stores) {
 	if len(results[0].Skipped) != x.Skipped {
 		t.Errorf("lost: %v", results[0].Skipped)
 	}
-}
-
-func containsClass(all []enrich.Class, class enrich.Class) bool {
-	for _, c := range all {
-		if c == class {
-			return true
-		}
-	}
-	return false
 }

@@ -92,6 +92,7 @@ func TestLoadRefuses(t *testing.T) {
 		{fix, "class: auth_failed, charged: no", "class: forbidden, charged: no", "name: auth_failed", "the rules say auth_failed"},
 		{fix, "  - name: found\n    type: IPv4-Addr\n    value: 192.0.2.10", "  - name: found\n    type: IPv4-Addr\n    value: nothing", "value: nothing", "not an IPv4 address"},
 		{fix, "  - name: found\n    type: IPv4-Addr", "  - name: found\n    type: Domain-Name", "value: 192.0.2.10", "is not a domain"},
+		{fix, "class: rate_limited, charged: no", "class: rate_limited, charged: unknown", "name: rate_limited", "does not say that it is not charged"},
 		{fix, "fixtures:\n  - name", "without: {found: none}\nfixtures:\n  - nam", "nam: found", "nam is not a field"},
 	} {
 		fsys := skeleton(t, "acme")

@@ -123,7 +123,7 @@ func (r request) build(base string, v values) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no address can be made for it")
 	}
-	for step := range strings.SplitSeq(address.Path, "/") {
+	for step := range strings.SplitSeq(address.EscapedPath(), "/") {
 		if step == "." || step == ".." {
 			return nil, fmt.Errorf("a value that is a step in a path is not sent")
 		}

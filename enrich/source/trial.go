@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -127,6 +126,9 @@ func (t *trial) fixture(i int) (enrich.Class, bool) {
 		t.fail(i, "class", "%s: the rules say %s%s", x.Name, got, reason)
 		return want, false
 	}
+	if slices.Contains(t.d.free, want) && x.Charged != "no" {
+		t.fail(i, "charged", "%s: %s is under free, and this fixture does not say that it is not charged", x.Name, want)
+	}
 	usage := t.d.usageIn(context.Background(), newExchange(x.Status, x.header(), x.body), in)
 	if got := usageText(usage); got != expectedText(x.Usage) {
 		t.fail(i, "usage", "%s: the definition reads the usage %s", x.Name, got)
@@ -189,76 +191,6 @@ func (t *trial) mapped(i int, s *Source, l enrich.Lookup) {
 	if err != nil || !bytes.Equal(again.STIX, bundle.STIX) {
 		t.fail(i, "body", "%s: the mapping makes another bundle each time", x.Name)
 	}
-}
-
-// hostile holds the rules against answers that no provider means.
-func (t *trial) hostile() {
-	own := t.known()
-	for _, l := range t.d.lookups {
-		x := t.exampleOf(l)
-		if x == nil {
-			continue
-		}
-		s, err := t.d.openForTrial(x.Params)
-		if err != nil {
-			continue
-		}
-		planned, err := s.planned(x)
-		if err != nil {
-			continue
-		}
-		in := s.scope(l, planned.Value)
-		for _, status := range t.statuses() {
-			for _, h := range hostileAnswers(t.d.bodies(l)) {
-				if own[fmt.Sprint(status, canonical(h.body))] {
-					continue
-				}
-				class, _ := t.d.classify(context.Background(), l, newExchange(status, h.header(), h.body), in)
-				if class.Keep() {
-					t.refuseHostile(l, status, h, class)
-				}
-			}
-		}
-	}
-}
-
-// refuseHostile blames the first rule that could have said so. One complaint a
-// rule is enough: it gives the first answer and counts the others.
-func (t *trial) refuseHostile(l *lookup, status int, h hostileAnswer, class enrich.Class) {
-	at := t.ruleOf(l, status, class)
-	key := strings.Join(at, ".")
-	if p := t.blamed[key]; p != nil {
-		p.more++
-		return
-	}
-	if t.blamed == nil {
-		t.blamed = map[string]*blame{}
-	}
-	t.blamed[key] = &blame{at: at, text: fmt.Sprintf("%s under status %d would be kept as %s", h.name, status, class)}
-}
-
-// blame is a rule that would keep what no provider means.
-type blame struct {
-	at   []string
-	text string
-	more int
-}
-
-// ruleOf is the path of the first rule that gives the class under the status.
-func (t *trial) ruleOf(l *lookup, status int, class enrich.Class) []string {
-	for i, rules := range [][]ruleBlock{l.block.Classify, t.d.def.Classify} {
-		for j, r := range rules {
-			if r.Class != class.String() || len(r.Status) > 0 && !slices.Contains(r.Status, status) {
-				continue
-			}
-			at := []string{"classify", strconv.Itoa(j)}
-			if i == 0 {
-				at = append([]string{"lookups", strconv.Itoa(slices.Index(t.d.lookups, l))}, at...)
-			}
-			return at
-		}
-	}
-	return []string{"classify"}
 }
 
 // exampleOf is a fixture of the lookup, found ones first.

@@ -1,0 +1,99 @@
+package source
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	tableBegin = "<!-- sources -->\n"
+	tableEnd   = "<!-- /sources -->"
+)
+
+// The README's table of sources is the one of the definitions.
+func TestReadmeTable(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, okBegin := strings.Cut(string(b), tableBegin)
+	_, after, okEnd := strings.Cut(rest, tableEnd)
+	if !okBegin || !okEnd {
+		t.Fatal("the README has no place for the table")
+	}
+	want := before + tableBegin + "\n" + Table(catalogue(t)) + "\n" + tableEnd + after
+	if *update {
+		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(b) {
+		t.Error("the README's table is not that of the definitions: go test ./enrich/source -run TestReadme -update")
+	}
+}
+
+// Every field of the schema is explained in the README, as are all types,
+// classes, functions and ops.
+func TestReadmeExplainsTheFormat(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	var words []string
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			if properties, ok := v["properties"].(map[string]any); ok {
+				for name := range properties {
+					words = append(words, name)
+				}
+			}
+			if enum, ok := v["enum"].([]any); ok {
+				for _, e := range enum {
+					words = append(words, e.(string))
+				}
+			}
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	for _, schema := range [][]byte{sourceSchemaText, fixturesSchemaText} {
+		var doc any
+		if err := json.Unmarshal(schema, &doc); err != nil {
+			t.Fatal(err)
+		}
+		walk(doc)
+	}
+	for _, word := range words {
+		if strings.HasPrefix(word, "TLP:") {
+			continue
+		}
+		if !regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(word) + `($|[^\w-])`).MatchString(text) {
+			t.Errorf("the README says nothing of %s", word)
+		}
+	}
+}
+
+// What ships is held against the schema that ships, as an editor does it.
+func TestCatalogueFitsTheSchema(t *testing.T) {
+	for _, d := range catalogue(t) {
+		var content any
+		if err := yaml.Unmarshal(d.Text(), &content); err != nil {
+			t.Fatal(err)
+		}
+		if err := sourceSchema().Validate(content); err != nil {
+			t.Errorf("%s: %v", d.Name(), err)
+		}
+	}
+}
