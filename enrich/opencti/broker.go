@@ -88,8 +88,7 @@ func (c *Connector) dial(ctx context.Context, reg *Registration, purpose string)
 		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: reg.Broker.User, Password: reg.Broker.Pass}},
 		Properties: amqp.Table{"connection_name": "enrichgate " + c.cfg.Name + " " + purpose, "product": "enrichgate"},
 		Dial: func(network, addr string) (net.Conn, error) {
-			d := net.Dialer{Timeout: dialTimeout}
-			conn, err := d.DialContext(ctx, network, addr)
+			conn, err := c.cfg.dialer(ctx, network, addr)
 			if err == nil {
 				err = conn.SetDeadline(time.Now().Add(2 * dialTimeout)) // of the handshake; the library lifts it
 			}

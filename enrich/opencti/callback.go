@@ -114,9 +114,9 @@ func (c *Connector) outlets(ctx context.Context) {
 type callbackPublisher struct{ c *Connector }
 
 // Publish implements publisher.
-func (p callbackPublisher) Publish(ctx context.Context, bodies [][]byte) error {
+func (p callbackPublisher) Publish(ctx context.Context, messages []*outgoing) error {
 	if out := p.c.outlet.Load(); out != nil {
-		return out.Publish(ctx, bodies)
+		return out.Publish(ctx, messages)
 	}
 	return errors.New("there is no connection to RabbitMQ for now")
 }

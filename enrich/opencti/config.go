@@ -3,6 +3,7 @@ package opencti
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,6 +65,8 @@ type Config struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 
-	// pingEvery, workPingEvery and receivedAfter replace the constants in tests.
-	pingEvery, workPingEvery, receivedAfter time.Duration
+	// These replace the constants in tests.
+	pingEvery, workPingEvery, receivedAfter, returnPause time.Duration
+	// dialer replaces the network's in tests.
+	dialer func(ctx context.Context, network, address string) (net.Conn, error)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,8 @@ type Connector struct {
 	holding atomic.Int64
 	// maxMessage is the broker's limit, as far as we know it.
 	maxMessage atomic.Int64
+	// proven is the largest message that it has taken.
+	proven atomic.Int64
 	// outlet is where results are published, nil while there is no connection.
 	outlet atomic.Pointer[outlet]
 
@@ -55,6 +58,10 @@ func New(cfg Config) *Connector {
 	cfg.pingEvery = cmp.Or(cfg.pingEvery, pingEvery)
 	cfg.workPingEvery = cmp.Or(cfg.workPingEvery, workPingEvery)
 	cfg.receivedAfter = cmp.Or(cfg.receivedAfter, receivedAfter)
+	cfg.returnPause = cmp.Or(cfg.returnPause, returnPause)
+	if cfg.dialer == nil {
+		cfg.dialer = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
 	c := &Connector{
 		cfg: cfg, client: cfg.Client, journal: cfg.Journal, lot: newLot(cfg.Journal, cfg.ID), now: cfg.Journal.now, log: cfg.Log,
 		renewed: make(chan struct{}), registering: make(chan time.Time, 1), pingSoon: make(chan struct{}, 1),
@@ -65,6 +72,7 @@ func New(cfg Config) *Connector {
 	c.loops = newLoopGuard(cfg.LoopLimit, cfg.LoopWindow)
 	c.who = newWho(cfg.Client)
 	c.maxMessage.Store(MaxMessage)
+	c.proven.Store(provenMessage)
 	return c
 }
 

@@ -65,7 +65,7 @@ func (c *Connector) handle(ctx context.Context, d amqp.Delivery, p publisher) {
 	}
 	c.metrics.message(messageReturned)
 	c.log.Warn("a message is given back and will come again", "error", err)
-	_ = sleep(ctx, min(returnPause<<min(in.times, 6), returnPauseMost))
+	_ = sleep(ctx, min(c.cfg.returnPause<<min(in.times, 6), returnPauseMost))
 	if err := d.Nack(false, true); err != nil && !errors.Is(err, amqp.ErrClosed) {
 		c.log.Warn("a message could not be given back", "error", err)
 	}

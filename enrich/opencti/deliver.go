@@ -33,15 +33,22 @@ func (t *task) Deliver(ctx context.Context, b stixconv.Bundle) error {
 
 // enqueue publishes the bundle, one object a message.
 func (t *task) enqueue(ctx context.Context, b stixconv.Bundle) error {
+	sent := map[string]bool{}
 	for {
-		bodies, left, err := t.messages(b)
+		messages, left, err := t.messages(b)
 		if err != nil {
 			return err
 		}
-		if err := t.expect(ctx, len(bodies)); err != nil {
+		for _, m := range messages {
+			m.taken = sent[m.object]
+		}
+		if err := t.expect(ctx, len(messages)); err != nil {
 			return err
 		}
-		err = t.publish.Publish(ctx, bodies)
+		err = t.publish.Publish(ctx, messages)
+		for _, m := range messages {
+			sent[m.object] = m.taken
+		}
 		var tooLarge *tooLargeError
 		if errors.As(err, &tooLarge) && t.c.lowerMaxMessage(tooLarge.limit) {
 			continue // now that its limit is known, what fits is sent
@@ -49,8 +56,8 @@ func (t *task) enqueue(ctx context.Context, b stixconv.Bundle) error {
 		if err != nil {
 			return err
 		}
-		t.c.metrics.bundles.Add(float64(len(bodies)))
-		return left.problem(len(bodies), t.c.maxMessage.Load())
+		t.c.metrics.bundles.Add(float64(len(messages)))
+		return left.problem(len(messages), t.c.maxMessage.Load())
 	}
 }
 
@@ -69,10 +76,10 @@ func (c *Connector) lowerMaxMessage(limit int64) bool {
 	}
 }
 
-// messages splits the bundle into the bodies of messages. What is too large for
+// messages splits the bundle into messages. What is too large for
 // the broker is left out, and with it what would refer to an object that the
 // platform does not get.
-func (t *task) messages(b stixconv.Bundle) (bodies [][]byte, left leftOut, err error) {
+func (t *task) messages(b stixconv.Bundle) (all []*outgoing, left leftOut, err error) {
 	split, lost := stixconv.Split(b, stixconv.SplitOptions{})
 	if len(lost) > 0 {
 		t.c.log.Warn("objects that OpenCTI cannot import were left out", "count", len(lost), "first", lost[0])
@@ -86,7 +93,7 @@ func (t *task) messages(b stixconv.Bundle) (bodies [][]byte, left leftOut, err e
 			left.gone[id] = true
 			continue
 		}
-		body, err := t.envelope(m, len(bodies)+1)
+		body, err := t.envelope(m, len(all)+1)
 		if err != nil {
 			return nil, left, err
 		}
@@ -94,9 +101,9 @@ func (t *task) messages(b stixconv.Bundle) (bodies [][]byte, left leftOut, err e
 			left.tooLarge(id, len(body), id == t.message.Event.EntityID)
 			continue
 		}
-		bodies = append(bodies, body)
+		all = append(all, &outgoing{object: id, body: body})
 	}
-	return bodies, left, nil
+	return all, left, nil
 }
 
 // leftOut are objects that cannot be sent.

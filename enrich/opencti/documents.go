@@ -36,6 +36,8 @@ var (
 
 	opDraftContext = operation{"addDraftContext", `mutation addDraftContext($id: ID!, $draftContext: String) { workEdit(id: $id) { addDraftContext(draftContext: $draftContext) } }`}
 
+	opTracking = operation{"WorkTracking", `query WorkTracking($id: ID!) { work(id: $id) { tracking { import_expected_number } } }`}
+
 	opPerson = operation{"WhoAsked", `query WhoAsked($work: ID!) { work(id: $work) { user { name } } }`}
 
 	opPlaybook = operation{"PlaybookName", `query PlaybookName($playbook: String!) { playbook(id: $playbook) { name } }`}

@@ -45,9 +45,10 @@ const (
 
 // record is what is known of one message.
 type record struct {
-	// Expected is how many objects its work was told to expect, or was being
-	// told when a crash hid whether it was.
-	Expected int `json:"expected,omitempty"`
+	// Expected is how many objects its work was told to expect; Unsure says that
+	// it was being told, and nobody knows whether it was.
+	Expected int  `json:"expected,omitempty"`
+	Unsure   bool `json:"unsure,omitempty"`
 	// Delivered says that its playbook step was answered, or its bundle pushed
 	// through the API.
 	Delivered bool `json:"delivered,omitempty"`

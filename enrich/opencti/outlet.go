@@ -3,7 +3,6 @@ package opencti
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,24 +89,20 @@ func (o *outlet) close() {
 	}
 }
 
-// Publish returns when the broker has every body for good. What it does not
+// Publish returns when the broker has every message for good. What it does not
 // take for now is offered again while the connection lasts, so that a message is
 // not given back, and its delivery counted, for the broker's own trouble.
-func (o *outlet) Publish(ctx context.Context, bodies [][]byte) error {
+func (o *outlet) Publish(ctx context.Context, messages []*outgoing) error {
 	if o.conn == nil {
 		return errors.New("there is no connection to publish by")
 	}
 	ctx, cancel := context.WithTimeout(ctx, retryPatience)
 	defer cancel()
 	var release func()
-	for n := 0; len(bodies) > 0; n++ {
-		left, err := o.publishOnce(ctx, bodies)
-		bodies = left
-		if err == nil {
-			continue
-		}
+	for n := 0; ; n++ {
+		err := o.publishOnce(ctx, messages)
 		var tooLarge *tooLargeError
-		if o.conn.IsClosed() || ctx.Err() != nil || errors.As(err, &tooLarge) {
+		if err == nil || o.conn.IsClosed() || ctx.Err() != nil || errors.As(err, &tooLarge) {
 			return err
 		}
 		if release == nil {
@@ -115,30 +110,29 @@ func (o *outlet) Publish(ctx context.Context, bodies [][]byte) error {
 			defer release()
 		}
 		o.c.metrics.retries.Inc()
-		o.c.log.Warn("RabbitMQ does not take a result, it is offered again", "error", err, "left", len(left))
+		o.c.log.Warn("RabbitMQ does not take a result, it is offered again", "error", err)
 		o.c.askPing() // it declares and binds the queues anew
 		if sleep(ctx, pauseAfter(n)) != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// publishOnce returns the bodies that the broker did not take, and why.
-func (o *outlet) publishOnce(ctx context.Context, bodies [][]byte) (left [][]byte, err error) {
+// publishOnce offers what was not taken yet.
+func (o *outlet) publishOnce(ctx context.Context, messages []*outgoing) error {
 	var ch *confirmed
 	select {
 	case ch = <-o.free:
 	case <-ctx.Done():
-		return bodies, ctx.Err()
+		return ctx.Err()
 	}
 	defer func() { o.free <- ch }()
 	if ch.spoiled || ch.channel.IsClosed() {
 		fresh, err := newConfirmed(o.conn)
 		if err != nil {
-			return bodies, fmt.Errorf("opening a channel: %w", err)
+			return err
 		}
 		ch = fresh
 	}
-	return ch.publish(ctx, o, bodies)
+	return ch.publish(ctx, o, messages)
 }

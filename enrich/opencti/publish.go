@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 )
 
 const (
+	// provenMessage is a size that every broker takes.
+	provenMessage = 512 << 10
 	// publishWindow bounds the unconfirmed messages of a channel.
 	publishWindow = 512
 	// confirmTimeout bounds the wait for a broker that is not short of anything
@@ -50,38 +53,54 @@ var (
 	errClosed   = errors.New("the broker closed the channel")
 )
 
-// publish offers the bodies a window at a time and returns those that the
-// broker did not take.
-func (p *confirmed) publish(ctx context.Context, o *outlet, bodies [][]byte) (left [][]byte, err error) {
-	for len(bodies) > 0 {
-		n := min(len(bodies), publishWindow)
-		refused, err := p.window(ctx, o, bodies[:n])
-		bodies = bodies[n:]
-		if err != nil {
-			return append(refused, bodies...), err
+// publish offers, a window at a time, what was not taken yet. A message larger
+// than any that the broker has taken has a window of its own: if it is refused,
+// the channel is closed, and nobody would know of the others.
+func (p *confirmed) publish(ctx context.Context, o *outlet, messages []*outgoing) error {
+	var window []*outgoing
+	flush := func() error {
+		defer func() { window = window[:0] }()
+		return p.window(ctx, o, window)
+	}
+	for _, m := range messages {
+		if m.taken {
+			continue
+		}
+		size := int64(len(m.body))
+		unproven := size > o.c.proven.Load()
+		if len(window) == publishWindow || unproven && len(window) > 0 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		window = append(window, m)
+		if unproven {
+			if err := flush(); err != nil {
+				return err
+			}
+			o.c.proven.Store(size)
 		}
 	}
-	return nil, nil
+	return flush()
 }
 
 // window publishes and waits for every answer, so that none is left over for
 // the next caller; a channel whose answers did not come is closed.
-func (p *confirmed) window(ctx context.Context, o *outlet, bodies [][]byte) (refused [][]byte, err error) {
-	waits := make([]*amqp.DeferredConfirmation, 0, len(bodies))
-	for i, body := range bodies {
+func (p *confirmed) window(ctx context.Context, o *outlet, messages []*outgoing) (err error) {
+	waits := make([]*amqp.DeferredConfirmation, 0, len(messages))
+	for i, m := range messages {
 		// Mandatory: a message that no queue takes is confirmed all the same,
 		// and would be lost without a word.
 		w, err := p.channel.PublishWithDeferredConfirmWithContext(ctx, o.route.Exchange, o.route.Key, true, false, amqp.Publishing{
-			DeliveryMode: amqp.Persistent, ContentEncoding: "utf-8", MessageId: strconv.Itoa(i), Body: body,
+			DeliveryMode: amqp.Persistent, ContentEncoding: "utf-8", MessageId: strconv.Itoa(i), Body: m.body,
 		})
 		if err != nil {
 			break // the channel is closed; what was sent before is settled by that too
 		}
 		waits = append(waits, w)
 	}
-	taken := make([]bool, len(bodies))
 	for i, w := range waits {
-		if taken[i], err = p.wait(ctx, o, w); err != nil {
+		if messages[i].taken, err = p.wait(ctx, o, w); err != nil {
 			p.spoil()
 			break
 		}
@@ -89,26 +108,20 @@ func (p *confirmed) window(ctx context.Context, o *outlet, bodies [][]byte) (ref
 	why := errNotTaken
 	for _, r := range p.returned() {
 		// The broker returns a message before it confirms it.
-		if i, err := strconv.Atoi(r.MessageId); err == nil && i < len(taken) {
-			taken[i] = false
+		if i, err := strconv.Atoi(r.MessageId); err == nil && i < len(messages) {
+			messages[i].taken = false
 		}
 		why = fmt.Errorf("no queue takes messages for %s: %s", o.route.Key, r.ReplyText)
 	}
-	for i, ok := range taken {
-		if !ok {
-			refused = append(refused, bodies[i])
-		}
+	switch {
+	case !slices.ContainsFunc(messages, func(m *outgoing) bool { return !m.taken }):
+		return nil
+	case err != nil:
+		return err
+	case p.channel.IsClosed():
+		return p.closeReason()
 	}
-	if len(refused) == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return refused, err
-	}
-	if p.channel.IsClosed() {
-		why = p.closeReason()
-	}
-	return refused, why
+	return why
 }
 
 // spoil gives the channel up: late answers must not meet the next caller. The

@@ -28,10 +28,19 @@ type task struct {
 	stop func()
 }
 
-// publisher hands split bundles to the broker and returns when they are
-// confirmed. An outlet is one.
+// publisher hands messages to the broker and returns when all are confirmed.
+// Those that were are marked, whatever became of the others. An outlet is one.
 type publisher interface {
-	Publish(ctx context.Context, bodies [][]byte) error
+	Publish(ctx context.Context, messages []*outgoing) error
+}
+
+// outgoing is one message for the worker.
+type outgoing struct {
+	// object is the id of the object that it brings.
+	object string
+	body   []byte
+	// taken: the broker has it for good.
+	taken bool
 }
 
 // receivedAfter is how long the first report may wait for company. What is
@@ -122,62 +131,6 @@ func (t *task) lenient(err error) error {
 		return nil
 	}
 	return err
-}
-
-// expect tells the work how many objects will come, once: a delivery that comes
-// again only adds what is new, and gives back what will not come. The journal
-// says so before the request leaves and takes it back when it certainly had no
-// effect. Of what a crash or a lost answer hides it is taken that it had: the
-// work then ends early at worst; expecting twice, it would never end.
-func (t *task) expect(ctx context.Context, n int) error {
-	id := t.work()
-	if id == "" {
-		return nil
-	}
-	before := t.record.Expected
-	if n < before {
-		return t.expectLess(ctx, before, n)
-	}
-	if n == before {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.lenient(t.c.retry(ctx, func() error {
-		t.record.Expected = n
-		if err := t.c.journal.put(t.key, t.record); err != nil {
-			return err
-		}
-		op, variables := opExpect, map[string]any{"id": id, "expectations": n - before}
-		if !t.received {
-			op, variables["message"] = opBegin, receivedText
-		}
-		err := t.c.once(ctx, op, variables, "", nil)
-		if err != nil && notPerformed(err) {
-			t.record.Expected = before
-			return errors.Join(err, t.c.journal.put(t.key, t.record))
-		}
-		t.received = true
-		return nil
-	}))
-}
-
-// expectLess reports objects that will not come as done with.
-func (t *task) expectLess(ctx context.Context, before, n int) error {
-	for have := before; have > n; have-- {
-		t.record.Expected = have - 1
-		if err := t.c.journal.put(t.key, t.record); err != nil {
-			return err
-		}
-		err := t.c.once(ctx, opReport, map[string]any{"id": t.work(), "error": nil}, "", nil)
-		if err != nil && notPerformed(err) {
-			t.record.Expected = have
-			if err := t.lenient(err); err != nil {
-				return errors.Join(err, t.c.journal.put(t.key, t.record))
-			}
-		}
-	}
-	return nil
 }
 
 // deliverOnce performs an operation that must not be repeated. The journal says

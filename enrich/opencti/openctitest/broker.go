@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ import (
 // ErrNoBroker says that there is no RabbitMQ on this machine.
 var ErrNoBroker = errors.New("openctitest: RabbitMQ is not installed (apt-get install --no-install-recommends rabbitmq-server)")
 
-// ErrNotOurs is what a broker from AMQP_URL answers to Kill, Restart, Stop and Sync.
+// ErrNotOurs is what a broker from AMQP_URL answers to Kill, Restart, Stop and Control.
 var ErrNotOurs = errors.New("openctitest: the broker from AMQP_URL is not ours to stop")
 
 const (
@@ -36,8 +35,9 @@ type Broker struct {
 	url string
 	dir string // empty when the broker is not ours
 
-	script                    string
-	port, distPort, namesPort int
+	script                             string
+	port, tlsPort, distPort, namesPort int
+	certificates                       Certificates
 
 	mu            sync.Mutex
 	names, rabbit *process
@@ -88,17 +88,23 @@ func serverScript() (string, error) {
 
 // prepare chooses ports and writes the node's files.
 func (b *Broker) prepare() error {
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return err
 	}
-	b.port, b.distPort, b.namesPort = ports[0], ports[1], ports[2]
+	b.port, b.distPort, b.namesPort, b.tlsPort = ports[0], ports[1], ports[2], ports[3]
 	b.url = fmt.Sprintf("amqp://guest:guest@127.0.0.1:%d/", b.port)
 	if err := os.MkdirAll(filepath.Join(b.dir, "home"), 0o700); err != nil {
 		return err
 	}
+	if b.certificates, err = NewCertificates(b.dir); err != nil {
+		return err
+	}
 	config := fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\nloopback_users = none\n"+
-		"disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 2GB\n", b.port)
+		"disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 2GB\n"+
+		"listeners.ssl.1 = 127.0.0.1:%d\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"+
+		"ssl_options.cacertfile = %s\nssl_options.certfile = %s\nssl_options.keyfile = %s\n",
+		b.port, b.tlsPort, b.certificates.CA, b.certificates.ServerCert, b.certificates.ServerKey)
 	for name, text := range map[string]string{"rabbitmq.conf": config, "enabled_plugins": "[].\n"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			return err
@@ -152,25 +158,6 @@ func (b *Broker) env() []string {
 		// Without it the script stays as a parent that would not die with us.
 		"RUNNING_UNDER_SYSTEMD=true",
 	}
-}
-
-// Sync returns when the node's list of queues is on disk. The broker answers a
-// declaration as soon as it is in memory, and a queue that is declared a moment
-// before a kill -9 is gone after it, with the messages that were confirmed in it.
-func (b *Broker) Sync(ctx context.Context) error {
-	if b.dir == "" {
-		return ErrNotOurs
-	}
-	script, err := serverScript()
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(script), "rabbitmqctl"), "eval", "mnesia:sync_log().")
-	cmd.Env = b.env()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("openctitest: syncing the broker: %w: %s", err, out)
-	}
-	return nil
 }
 
 // URL is the broker's address.

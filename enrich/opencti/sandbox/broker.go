@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -165,7 +166,7 @@ func (s *session) declare(c *connector) error {
 	args := amqp.Table{
 		"name":         c.Name,
 		"config":       amqp.Table{"id": c.ID, "type": c.Type, "scope": scope},
-		"x-queue-type": "classic",
+		"x-queue-type": cmp.Or(s.p.opt.QueueType, "classic"),
 	}
 	n := c.names
 	return s.withChannel(func(ch *amqp.Channel) error {

@@ -37,6 +37,9 @@ type Options struct {
 	// QueuePrefix is put before the names of queues and exchanges, with an underscore.
 	QueuePrefix string
 
+	// QueueType is "classic", the platform's default, or "quorum".
+	QueueType string
+
 	// Check, when set, judges every document; an error is answered by
 	// GRAPHQL_VALIDATION_FAILED and recorded as a problem.
 	Check func(query string, variables map[string]any) error
