@@ -2,7 +2,10 @@ package opencti
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -235,3 +238,13 @@ func testLog(tb testing.TB) slog.Handler {
 type writerFunc func([]byte)
 
 func (f writerFunc) Write(b []byte) (int, error) { f(b); return len(b), nil }
+
+func freshRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
+
+func insecureTransport() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a test's own server
+}
+
+func proxied(address string) *http.Transport {
+	return &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(address) }}
+}

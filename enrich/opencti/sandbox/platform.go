@@ -108,6 +108,8 @@ type Platform struct {
 	pushed      []PushMessage
 	redelivered int
 	callbacks   []Callback
+	uploads     []Upload
+	draftOrder  []string
 }
 
 // Start starts a platform. It does not wait for the broker.

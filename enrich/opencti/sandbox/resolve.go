@@ -58,6 +58,8 @@ func roots() map[string]root {
 		OpPing:                {"mutation", "Connector", connectorAPI, (*Platform).ping},
 		OpDelete:              {"mutation", "ID", []string{"MODULES_MODMANAGE"}, (*Platform).deleteConnector},
 		OpBundlePush:          {"mutation", "Boolean", connectorAPI, (*Platform).bundlePush},
+		OpUpload:              {"mutation", "File", []string{"KNOWLEDGE_KNASKIMPORT"}, (*Platform).upload},
+		OpDraftAdd:            {"mutation", "DraftWorkspace", []string{"KNOWLEDGE_KNUPDATE"}, (*Platform).addDraft},
 		OpStep:                {"mutation", "Boolean", connectorAPI, (*Platform).step},
 		"workEdit":            {"mutation", "WorkEditMutations", worker, (*Platform).workEdit},
 		OpWorkAdd:             {"mutation", "Work", worker, (*Platform).workAdd},

@@ -92,6 +92,7 @@ type request struct {
 
 	op     *operation
 	header http.Header
+	file   Upload // of a multipart request
 }
 
 type answer struct {
@@ -116,11 +117,9 @@ func (p *Platform) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	var req request
-	if err := json.Unmarshal(body, &req); err != nil || req.Query == "" {
-		write(w, failed(http.StatusBadRequest, &gqlError{
-			message: "POST body missing, invalid Content-Type, or JSON object has no keys.", code: "BAD_REQUEST",
-		}))
+	req, err := readRequest(r.Header.Get("Content-Type"), bytes.NewReader(body))
+	if err != nil || req.Query == "" {
+		badRequest(w)
 		return
 	}
 	req.header = r.Header.Clone()
