@@ -79,33 +79,35 @@ func (c *Connector) read(ctx context.Context, m message, r enrich.Request) (*rea
 		StixCoreObject *readEntity `json:"stixCoreObject"`
 		whoAnswer
 	}
-	err := c.insist(ctx, opRead(person, playbook), variables, m.draft(), &data)
-	var api *APIError
-	isWho := errors.As(err, &api) && (api.Field == fieldWork || api.Field == fieldPlaybook)
-	isOld := errors.As(err, &api) && api.Code == "GRAPHQL_VALIDATION_FAILED" && (person || playbook)
-	if err != nil && !isWho && !isOld {
+	var refusal *APIError // of the part that is not worth waiting for
+	err := c.retry(ctx, func() error {
+		err := c.once(ctx, opRead(person, playbook), variables, m.draft(), &data)
+		if errors.As(err, &refusal) && (person || playbook) && refusal.isAboutWho() {
+			return nil
+		}
+		refusal = nil
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	if person {
-		c.who.learn(fieldWork, r.Work, data.person(), about(err, fieldWork, isOld))
+		c.who.learn(fieldWork, r.Work, data.person(), refusal)
 	}
 	if playbook {
-		c.who.learn(fieldPlaybook, r.Playbook, data.playbook(), about(err, fieldPlaybook, isOld))
+		c.who.learn(fieldPlaybook, r.Playbook, data.playbook(), refusal)
 	}
-	if isOld || isWho && data.StixCoreObject == nil {
+	if refusal != nil && data.StixCoreObject == nil {
 		err := c.insist(ctx, opRead(false, false), map[string]any{"id": m.Event.EntityID}, m.draft(), &data)
 		return data.StixCoreObject, err
 	}
 	return data.StixCoreObject, nil
 }
 
-// about keeps a refusal only if it is about the field, or about the document.
-func about(err error, field string, document bool) error {
-	var api *APIError
-	if errors.As(err, &api) && (api.Field == field || document) {
-		return err
-	}
-	return nil
+// isAboutWho says that only the question who asked was refused, or that the
+// platform is too old to understand it.
+func (e *APIError) isAboutWho() bool {
+	return e.Field == fieldWork || e.Field == fieldPlaybook || e.Code == "GRAPHQL_VALIDATION_FAILED"
 }
 
 // entity is what a read tells of it, but for its object.

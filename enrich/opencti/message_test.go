@@ -53,23 +53,3 @@ func FuzzDecodeMessage(f *testing.F) {
 		}
 	})
 }
-
-// Who may post to the callback: the keys and tokens are an invented platform's.
-func TestCallbackTokens(t *testing.T) {
-	const jwks = `{"keys":[{"kid":"0011223344556677","use":"sig","alg":"EdDSA","crv":"Ed25519","kty":"OKP","x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}`
-	const valid = "eyJraWQiOiIwMDExMjIzMzQ0NTU2Njc3IiwiYWxnIjoiRWREU0EiLCJ0eXAiOiJKV1QifQ.eyJpc3MiOiJvcGVuY3RpIiwic3ViIjoiY29ubmVjdG9yIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjQxMDI0NDQ4MDB9.61efFWd4Iars9ydZjDX4HcIjQepzvB4ask2Bp7oNS3NRSMhhjUICTomJuWUh31yyW7BMev7PxhrH3DRS656MBA"
-	if err := checkJWT(valid, jwks); err != nil {
-		t.Errorf("valid: %v", err)
-	}
-	for name, token := range map[string]string{
-		"expired":       "eyJraWQiOiIwMDExMjIzMzQ0NTU2Njc3IiwiYWxnIjoiRWREU0EiLCJ0eXAiOiJKV1QifQ.eyJpc3MiOiJvcGVuY3RpIiwic3ViIjoiY29ubmVjdG9yIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDM2MDB9.JdSDrmZAoDzuF2GJymq03x7mvbOToUAZcwWKB6fe8i4x8IfvJTQWBHsDooblITBCMC5OROeeZ0pXI0XhxDNhDg",
-		"wrong issuer":  "eyJraWQiOiIwMDExMjIzMzQ0NTU2Njc3IiwiYWxnIjoiRWREU0EiLCJ0eXAiOiJKV1QifQ.eyJpc3MiOiJvdGhlciIsInN1YiI6ImNvbm5lY3RvciIsImlhdCI6MTcwMDAwMDAwMCwiZXhwIjo0MTAyNDQ0ODAwfQ.K4N5TrhduvUJM1yaQJIUUDQxLZfWqGj8lC1ycl1ihJgA9gvVw_j-Bf6r35be0IFtz-xmuDJJV_o_sjZvwStZDg",
-		"wrong subject": "eyJraWQiOiIwMDExMjIzMzQ0NTU2Njc3IiwiYWxnIjoiRWREU0EiLCJ0eXAiOiJKV1QifQ.eyJpc3MiOiJvcGVuY3RpIiwic3ViIjoidXNlciIsImlhdCI6MTcwMDAwMDAwMCwiZXhwIjo0MTAyNDQ0ODAwfQ.Qgkqfu1vxfFERZLgV6dwEPFOoqHOnwjaR2qgrO0Ur07oEX1Dc1XPHzQhDtEian6Y8ZSyscg9fpQ7HKwGs4S5DA",
-		"no algorithm":  "eyJraWQiOiIwMDExMjIzMzQ0NTU2Njc3IiwiYWxnIjoibm9uZSIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJvcGVuY3RpIiwic3ViIjoiY29ubmVjdG9yIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjQxMDI0NDQ4MDB9.",
-		"bad signature": valid[:len(valid)-6] + "AAAAAA",
-	} {
-		if checkJWT(token, jwks) == nil {
-			t.Errorf("%s is let in", name)
-		}
-	}
-}

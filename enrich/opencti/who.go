@@ -105,7 +105,7 @@ func (w *Who) find(ctx context.Context, op operation, field, id string, in *name
 	if err != nil && !errors.As(err, &api) {
 		return "", err
 	}
-	w.learn(field, id, of(answer), err)
+	w.learn(field, id, of(answer), api)
 	return of(answer), nil
 }
 
@@ -122,12 +122,11 @@ func (w *Who) asks(field, id string) bool {
 }
 
 // learn keeps an answer, or that there will be none.
-func (w *Who) learn(field, id, name string, err error) {
+func (w *Who) learn(field, id, name string, refusal *APIError) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var api *APIError
-	if errors.As(err, &api) {
-		switch api.Code {
+	if refusal != nil && (refusal.Field == field || refusal.Field == "") {
+		switch refusal.Code {
 		case "FORBIDDEN_ACCESS", "GRAPHQL_VALIDATION_FAILED", "UNSUPPORTED_ERROR":
 			w.blind[field] = true
 		}
