@@ -2,6 +2,7 @@ package dashboards
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,7 +31,7 @@ func (p *Page) overview(w http.ResponseWriter, r *http.Request, who visitor) {
 	v := overviewView{Health: s.Health, Recent: p.cfg.Decisions.Decisions()}
 	v.Recent = v.Recent[:min(len(v.Recent), recentOnOverview)]
 	for _, one := range s.Sources {
-		sv := sourceView{Source: one, Main: longest(one.Windows)}
+		sv := sourceView{Source: one, Main: decisive(one.Windows, s.At)}
 		if sv.Main != nil {
 			sv.Verdict, sv.Chart = judge(*sv.Main, s.At), burnDown(sv.Main, s.At)
 		}
@@ -44,7 +45,9 @@ type enrichmentsView struct {
 	Fate, Trigger, Text string
 	Fates, Triggers     []string
 	Rows                []Decision
-	Known               int
+	Known, Found        int
+	// Older is the address of the next rows; empty at the end.
+	Older string
 }
 
 // fates and triggers are what the filters offer.
@@ -55,14 +58,23 @@ var (
 
 func (p *Page) enrichments(w http.ResponseWriter, r *http.Request, who visitor) {
 	all := p.cfg.Decisions.Decisions()
+	before, _ := strconv.ParseUint(r.FormValue("before"), 10, 64) // what is no number is no bound
 	v := enrichmentsView{
 		Fate: r.FormValue("fate"), Trigger: r.FormValue("trigger"), Text: strings.TrimSpace(r.FormValue("q")),
 		Fates: fates[:], Triggers: triggers[:], Known: len(all),
 	}
 	for _, d := range all {
-		if (v.Fate == "" || d.Fate == v.Fate) && (v.Trigger == "" || d.Trigger == v.Trigger) &&
-			contains(v.Text, d.Value, d.Client, d.Playbook, d.Work, d.Reason) {
+		if v.Fate != "" && d.Fate != v.Fate || v.Trigger != "" && d.Trigger != v.Trigger || !contains(v.Text, d.Value, d.Client, d.Playbook, d.Work, d.Reason) {
+			continue
+		}
+		v.Found++
+		switch {
+		case before > 0 && d.ID >= before:
+		case len(v.Rows) < rowsPerPage:
 			v.Rows = append(v.Rows, d)
+		case v.Older == "":
+			q := url.Values{"before": {strconv.FormatUint(v.Rows[rowsPerPage-1].ID, 10)}, "fate": {v.Fate}, "trigger": {v.Trigger}, "q": {v.Text}}
+			v.Older = "/enrichments?" + q.Encode()
 		}
 	}
 	p.render(w, r, who, http.StatusOK, "enrichments", "Enrichments", v)
@@ -119,15 +131,12 @@ func (p *Page) clients(w http.ResponseWriter, r *http.Request, who visitor) {
 
 // sourcesView is every source, with what the forms offer.
 type sourcesView struct {
-	Sources  []sourceView
+	Sources  []Source
 	Triggers []string
 }
 
 func (p *Page) sources(w http.ResponseWriter, r *http.Request, who visitor) {
-	v := sourcesView{Triggers: triggers[:]}
-	for _, one := range p.cfg.Reader.State(r.Context()).Sources {
-		v.Sources = append(v.Sources, sourceView{Source: one, Main: longest(one.Windows)})
-	}
+	v := sourcesView{Sources: p.cfg.Reader.State(r.Context()).Sources, Triggers: triggers[:]}
 	p.render(w, r, who, http.StatusOK, "sources", "Sources", v)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -49,15 +50,28 @@ func judge(w Window, now time.Time) verdict {
 	return v
 }
 
-// longest is the window that a source is judged by: a calendar one if there
-// is, and the longest of those. Nil without limits.
-func longest(windows []Window) *Window {
+// decisive is the window that a source is judged by: of those that are worst
+// off, a calendar one if there is, and the longest. Nil without limits.
+func decisive(windows []Window, now time.Time) *Window {
 	order := []string{"second", "minute", "hour", "day", "week", "month"}
+	rank := func(w Window) [3]int {
+		calendar := 1
+		if w.Rolling {
+			calendar = 0
+		}
+		level := judge(w, now).Level
+		if w.Rolling && level != Bad {
+			level = Good // it mends by itself
+		}
+		return [3]int{int(level), calendar, slices.Index(order, strings.TrimPrefix(strings.TrimPrefix(w.Period, "rolling_"), "calendar_"))}
+	}
 	var best *Window
 	for i := range windows {
-		w := &windows[i]
-		if best == nil || best.Rolling && !w.Rolling || best.Rolling == w.Rolling && slices.Index(order, w.Period) > slices.Index(order, best.Period) {
-			best = w
+		x := rank(windows[i])
+		if best == nil {
+			best = &windows[i]
+		} else if y := rank(*best); slices.Compare(x[:], y[:]) > 0 {
+			best = &windows[i]
 		}
 	}
 	return best

@@ -51,19 +51,26 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestLongest(t *testing.T) {
-	minute, day, month, rolling := Window{Period: "minute", Rolling: true}, Window{Period: "day"}, Window{Period: "month"}, Window{Period: "month", Rolling: true}
+// A source is judged by the window that is worst off, else by the longest.
+func TestDecisive(t *testing.T) {
+	reset := noon.Add(6 * time.Hour)
+	minute, day, month := Window{Period: "minute", Rolling: true, Limit: 10, Left: 5}, Window{Period: "day", Limit: 10, Left: 5, Reset: reset}, Window{Period: "month", Limit: 10, Left: 5, Reset: noon.Add(200 * time.Hour)}
+	rolling := Window{Period: "rolling_month", Rolling: true, Limit: 10, Left: 5}
+	fullMinute, endingDay, fullRolling := minute, day, rolling
+	fullMinute.Left, fullRolling.Left = 0, 0
+	endingDay.Forecast = &Forecast{RunsOut: noon.Add(time.Hour), Rate: 5}
 	for _, c := range []struct {
 		of   []Window
-		want Window
+		want string
 	}{
-		{[]Window{minute, month, day}, month}, {[]Window{day, rolling, minute}, day}, {[]Window{minute, rolling}, rolling},
+		{[]Window{minute, month, day}, "month"}, {[]Window{day, rolling, minute}, "day"}, {[]Window{minute, rolling}, "rolling_month"},
+		{[]Window{minute, month, endingDay}, "day"}, {[]Window{month, fullRolling}, "rolling_month"}, {[]Window{fullMinute, month}, "minute"},
 	} {
-		if got := longest(c.of); got.Period != c.want.Period || got.Rolling != c.want.Rolling {
-			t.Errorf("%+v of %+v", got, c.of)
+		if got := decisive(c.of, noon); got.Period != c.want {
+			t.Errorf("%s, want %s", got.Period, c.want)
 		}
 	}
-	if longest(nil) != nil {
+	if decisive(nil, noon) != nil {
 		t.Error("there is none")
 	}
 }

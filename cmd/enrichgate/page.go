@@ -12,6 +12,7 @@ import (
 	"github.com/enrichgate/enrichgate/dashboards"
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/quota"
+	"github.com/enrichgate/enrichgate/stixconv"
 )
 
 // pageBackend shows the page what the daemon is, and carries out what an
@@ -135,7 +136,7 @@ func decisionOf(d enrich.Decided) dashboards.Decision {
 	one := dashboards.Decision{
 		Time: d.At, Took: d.Took, Source: d.Source, Value: e.Subject(), Type: e.Type,
 		Trigger: d.Request.Trigger.String(), Client: cmp.Or(d.Request.Person, d.Request.Client), Playbook: cmp.Or(d.Request.PlaybookName, d.Request.Playbook), Work: d.Request.Work,
-		TLP: strings.Join(e.TLP, ", "), Fate: d.Fate.String(), Reason: d.Text, Units: d.Result.Units(), Objects: len(d.Result.Bundle.Objects),
+		TLP: strictest(e.TLP), Fate: d.Fate.String(), Reason: d.Text, Units: d.Result.Units(), Objects: len(d.Result.Bundle.Objects),
 	}
 	for _, p := range d.Result.Parts {
 		part := dashboards.Part{Endpoint: p.Lookup.Endpoint, Class: p.Class.String(), Stale: p.Stale, Units: p.Units}
@@ -156,6 +157,25 @@ func decisionOf(d enrich.Decided) dashboards.Decision {
 	return one
 }
 
+// strictest is the marking that counts, or the one that nobody knows, for which
+// the entity was refused.
+func strictest(markings []string) string {
+	var top stixconv.TLP
+	for i, m := range markings {
+		level, err := stixconv.ParseTLP(m)
+		if err != nil {
+			return m
+		}
+		if i == 0 || level > top {
+			top = level
+		}
+	}
+	if len(markings) == 0 {
+		return ""
+	}
+	return top.String()
+}
+
 // Entries implements dashboards.Books.
 func (b *pageBackend) Entries(ctx context.Context, f dashboards.EntryFilter, show func(dashboards.Entry) error) error {
 	filter := quota.Filter{Source: f.Source, Kind: f.Kind, Trigger: f.Trigger, After: f.Before, Newest: true}
@@ -166,16 +186,16 @@ func (b *pageBackend) Entries(ctx context.Context, f dashboards.EntryFilter, sho
 		if !holds(f.Text, e.Subject, e.Client, e.Playbook, e.PlaybookName, e.Person, e.Work, e.By, e.Reason) {
 			return nil
 		}
-		return show(entryOf(e))
+		return show(b.entry(e))
 	})
 }
 
-// entryOf is an entry in the page's few columns: an order's window stands where
+// entry is one in the page's few columns: an order's window stands where
 // a call has its value, and its figure where that has its price.
-func entryOf(e quota.Entry) dashboards.Entry {
+func (b *pageBackend) entry(e quota.Entry) dashboards.Entry {
 	one := dashboards.Entry{
 		Seq: e.Seq, Time: e.Time, Kind: e.Kind, Ref: e.Ref, Source: e.Account, Endpoint: e.Endpoint, Subject: cmp.Or(e.Subject, e.Window), Units: e.Units,
-		Trigger: e.Trigger, Work: e.Work, Playbook: cmp.Or(e.PlaybookName, e.Playbook), Client: cmp.Or(e.Person, e.Client), Status: e.Status, By: e.By, Reason: e.Reason,
+		Trigger: e.Trigger, Work: e.Work, Playbook: cmp.Or(e.PlaybookName, b.recent.playbook(e.Playbook)), Client: cmp.Or(e.Person, e.Client), Status: e.Status, By: e.By, Reason: e.Reason,
 	}
 	switch {
 	case e.Used != nil:

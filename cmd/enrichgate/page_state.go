@@ -18,7 +18,7 @@ import (
 func (b *pageBackend) State(context.Context) dashboards.State {
 	now := time.Now()
 	usages := b.app.ledger.Usage()
-	s := dashboards.State{At: now, Cache: b.cacheStats(), Health: b.health()}
+	s := dashboards.State{At: now, Cache: b.cacheStats(), Health: b.health(now)}
 	for _, source := range b.app.settings.Enabled() {
 		i := slices.IndexFunc(usages, func(u quota.Usage) bool { return u.Source == source.Spec.Name })
 		if i >= 0 {
@@ -90,26 +90,35 @@ func (b *pageBackend) spenders(source string, w *dashboards.Window, now time.Tim
 		b.app.log.Warn("the page cannot tell who spent", "error", err)
 		return
 	}
+	clients, playbooks := map[string]int64{}, map[string]int64{}
 	for _, s := range all {
 		if s.Owner.Kind == quota.OfPlaybook {
-			w.Spent.Playbooks = addShare(w.Spent.Playbooks, dashboards.Share{Name: b.recent.playbook(s.Name), Units: s.Units})
+			playbooks[b.recent.playbook(s.Name)] += s.Units
 		} else {
-			w.Spent.Clients = addShare(w.Spent.Clients, dashboards.Share{Name: s.Name, Units: s.Units})
+			clients[s.Name] += s.Units
 		}
 	}
+	w.Spent.Clients, w.Spent.Playbooks = shares(clients), shares(playbooks)
 }
 
 // mostShares bounds a list of spenders; the smallest are one line together.
 const mostShares = 8
 
-// addShare adds the next smaller spender.
-func addShare(all []dashboards.Share, s dashboards.Share) []dashboards.Share {
-	if len(all) < mostShares {
-		return append(all, s)
+// shares are spenders, the greatest first.
+func shares(units map[string]int64) []dashboards.Share {
+	var all []dashboards.Share
+	for _, name := range slices.Sorted(maps.Keys(units)) {
+		all = append(all, dashboards.Share{Name: name, Units: units[name]})
 	}
-	last := &all[mostShares-1]
-	last.Name, last.Units = "others", last.Units+s.Units
-	return all
+	slices.SortStableFunc(all, func(a, b dashboards.Share) int { return cmp.Compare(b.Units, a.Units) })
+	if len(all) <= mostShares {
+		return all
+	}
+	rest := dashboards.Share{Name: fmt.Sprintf("%d others", len(all)-mostShares+1)}
+	for _, s := range all[mostShares-1:] {
+		rest.Units += s.Units
+	}
+	return append(all[:mostShares-1], rest)
 }
 
 // burnDownPoints is how fine the chart of a window is.
@@ -172,24 +181,39 @@ func (b *pageBackend) cacheStats() dashboards.CacheStats {
 	}
 }
 
-// health is every check of readiness, and the cache's disk.
-func (b *pageBackend) health() []dashboards.Check {
+// health is every check of readiness, the disk's part in it, and the providers.
+func (b *pageBackend) health(now time.Time) []dashboards.Check {
+	room := "make room on the volume of " + b.app.settings.DataDir + "."
+	ledger := dashboards.Check{Name: "ledger", Says: "durable"}
+	if last := b.app.ledger.Stats().LastCommit; !last.IsZero() {
+		ledger.Says = "saved " + max(0, now.Sub(last)).Truncate(time.Second).String() + " ago"
+	}
+	if err := b.app.ledger.Healthy(); err != nil {
+		ledger.Level, ledger.Says, ledger.Advice = dashboards.Bad, err.Error(), "Nothing is spent until the disk takes a write again: "+room
+	}
+	all := []dashboards.Check{ledger}
 	checks := b.checks()
-	checks["ledger"] = b.app.ledger.Healthy()
-	var all []dashboards.Check
 	for _, name := range slices.Sorted(maps.Keys(checks)) {
-		c := dashboards.Check{Name: name, Says: "works"}
+		c := dashboards.Check{Name: name, Says: "registered, takes messages"}
 		if err := checks[name]; err != nil {
-			c.Level, c.Says = dashboards.Bad, err.Error()
-			if name == "ledger" {
-				c.Advice = "Nothing is spent until the disk takes the ledger again: make room, or mend the disk."
-			}
+			c.Level, c.Says, c.Advice = dashboards.Bad, err.Error(), "Requests wait in OpenCTI meanwhile. Check OPENCTI_URL, OPENCTI_TOKEN and RabbitMQ; the log has more."
+		}
+		all = append(all, c)
+	}
+	for _, s := range b.app.settings.Enabled() {
+		g := b.app.gateways[s.Spec.Name]
+		if g == nil {
+			continue
+		}
+		c := dashboards.Check{Name: s.Spec.Title, Says: "asked"}
+		if why := g.Circuit(); why != "" {
+			c.Level, c.Says, c.Advice = dashboards.Bad, "left alone for a moment: "+why, "Kept answers are served meanwhile. Check the key, and the provider's status page."
 		}
 		all = append(all, c)
 	}
 	if n := b.app.cache.Stats().WriteErrors; n > 0 {
 		all = append(all, dashboards.Check{Name: "cache", Level: dashboards.Warn, Says: fmt.Sprintf("%d writes failed", n),
-			Advice: "Answers that cannot be kept are paid for again: look at the disk."})
+			Advice: "Answers that cannot be kept are paid for again: " + room})
 	}
 	return all
 }
