@@ -246,3 +246,25 @@ func TestASlowListenerIsLetGo(t *testing.T) {
 		t.Errorf("%v: the stream should end, and not break", err)
 	}
 }
+
+// What is told to be left is what the caller may have: less what is kept for
+// others, and no more than its own budget.
+func TestWhatIsLeftIsTheCallers(t *testing.T) {
+	w := newWorld(t, options{quota: "100/month"})
+	w.must(w.ledger.SetFloor(et, "month", quota.API, 20, quota.Order{By: "test", Reason: "test"}))
+	w.must(w.ledger.SetFloor(et, "month", quota.Proxy, 40, quota.Order{By: "test", Reason: "test"}))
+	soar := w.addClient(clients.Client{Name: "soar", Budgets: map[string]string{et: "8/day"}})
+	for token, want := range map[string]string{adminToken: `"month";r=75;t=`, soar: `"month";r=75;t=`} {
+		resp := w.want(200, "", "GET", "/api/v1/lookup?value=198.51.100.7", token, "")
+		if got := resp.Header.Get("RateLimit"); !strings.HasPrefix(got, want) || strings.Contains(got, `"budget_day";r=8;t=`) != (token == soar) && strings.Contains(got, `"budget_day";r=3;t=`) != (token == soar) {
+			t.Errorf("%s", got)
+		}
+	}
+	resp, _ := w.asPublicConnector(soar, "ips/198.51.100.7/asn")
+	if got := resp.Header.Get("RateLimit"); !strings.HasPrefix(got, `"month";r=55;t=`) {
+		t.Errorf("%s", got)
+	}
+	two := `{"values":["198.51.100.1","198.51.100.2"]}`
+	w.want(200, `"units":10,"affordable":false`, "POST", "/api/v1/estimate", soar, two)
+	w.want(200, `"units":10,"affordable":true`, "POST", "/api/v1/estimate", adminToken, two)
+}

@@ -16,8 +16,8 @@ type EstimateAnswer struct {
 	// Refused values would not be looked up, for the reasons given.
 	Refused []EstimateRefusal `json:"refused"`
 	Price
-	// Affordable says that no window of any source has less left than its units.
-	// What is held back for other triggers, or by a client's budget, is not counted.
+	// Affordable says that every window has that much left for the caller: of the
+	// sources, less what is held back for others, and of its own budget.
 	Affordable bool             `json:"affordable"`
 	Sources    []SourceEstimate `json:"sources"`
 }
@@ -92,8 +92,8 @@ func (a *API) estimate(w http.ResponseWriter, r *http.Request, who caller) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(prices)) {
 		part := SourceEstimate{Source: name, Price: *prices[name], Windows: a.windows(name)}
-		for _, win := range part.Windows {
-			answer.Affordable = answer.Affordable && part.Units <= win.Remaining
+		for _, r := range a.rooms(who, who.trigger, name, a.cfg.Now()) {
+			answer.Affordable = answer.Affordable && part.Units <= r.left
 		}
 		answer.Sources = append(answer.Sources, part)
 	}

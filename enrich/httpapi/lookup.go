@@ -96,7 +96,7 @@ func (a *API) lookup(w http.ResponseWriter, r *http.Request, who caller) {
 	answer := NewLookupAnswer(entity, res, now)
 	h := w.Header()
 	provenance(h, res.Parts, now)
-	rateLimits(h, a.windows(src.Name), now)
+	rateLimits(h, a.rooms(who, who.trigger, src.Name, now))
 	h.Set("Vary", "Accept")
 	switch {
 	case !answer.answered():

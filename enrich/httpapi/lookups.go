@@ -63,7 +63,7 @@ func (a *API) lookups(w http.ResponseWriter, r *http.Request, who caller) {
 			s.request.Cache.NoCache, s.request.Cache.MaxAge = false, max(time.Second, a.cfg.Now().Sub(since))
 		}
 		h := w.Header()
-		rateLimits(h, a.windows(b.Source), a.cfg.Now())
+		rateLimits(h, a.rooms(who, who.trigger, b.Source, a.cfg.Now()))
 		h.Set("Vary", "Accept")
 		if accepts(r, "application/x-ndjson") {
 			a.stream(ctx, w, s, b)

@@ -73,7 +73,7 @@ func (a *API) proxy(w http.ResponseWriter, r *http.Request) {
 	if r.Context().Err() != nil {
 		return // nobody is left to answer
 	}
-	a.passOn(w, src, part, directives.OnlyIfCached)
+	a.passOn(w, who, src, part, directives.OnlyIfCached)
 }
 
 // admit says which lookup a caller may make.
@@ -102,11 +102,11 @@ func (a *API) admit(src Source, who caller, mirrored *http.Request) (enrich.Look
 }
 
 // passOn writes the provider's answer as it was, or says why there is none.
-func (a *API) passOn(w http.ResponseWriter, src Source, part enrich.Part, onlyIfCached bool) {
+func (a *API) passOn(w http.ResponseWriter, who caller, src Source, part enrich.Part, onlyIfCached bool) {
 	now := a.cfg.Now()
 	h := w.Header()
 	provenance(h, []enrich.Part{part}, now)
-	rateLimits(h, a.windows(src.Name), now)
+	rateLimits(h, a.rooms(who, quota.Proxy, src.Name, now))
 	if part.Entry == nil {
 		Problem(w, proxyProblem(src.Name, part, onlyIfCached, now))
 		return

@@ -28,7 +28,7 @@ func (a *API) quotaOf(w http.ResponseWriter, r *http.Request, who caller) {
 	name := r.PathValue("source")
 	for _, u := range a.cfg.Ledger.Usage() {
 		if u.Source == name && who.may(name) {
-			rateLimits(w.Header(), u.Windows, a.cfg.Now())
+			rateLimits(w.Header(), a.rooms(who, who.trigger, name, a.cfg.Now()))
 			write(w, http.StatusOK, "application/json", who.own(u))
 			return
 		}
