@@ -102,6 +102,7 @@ func (a *API) routes() []route {
 		{"GET", "/api/v1/quota/{source}", "quotaOf", anybody, a.quotaOf},
 		{"GET", "/api/v1/ledger", "ledger", reader | admin, a.ledger},
 		{"GET", "/api/v1/cache", "cacheStats", reader | admin, a.cacheStats},
+		{"DELETE", "/api/v1/cache", "cachePurge", admin, a.cachePurge},
 		{"GET", "/api/v1/cache/{source}/{type}/{value}", "cacheGet", reader | admin, a.cacheGet},
 		{"DELETE", "/api/v1/cache/{source}/{type}/{value}", "cacheDelete", admin, a.cacheDelete},
 		{"GET", "/api/v1/sources", "sources", anybody, a.sources},

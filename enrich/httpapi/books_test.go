@@ -86,6 +86,14 @@ func TestTheCacheIsSeenAndForgotten(t *testing.T) {
 	w.want(400, "invalid-input", "GET", "/api/v1/cache/"+et+"/ipv4-addr/nonsense", readToken, "")
 	w.want(400, "there is no source", "GET", "/api/v1/cache/nobody/ipv4-addr/198.51.100.7", readToken, "")
 	w.bill(10)
+	w.want(400, "nothing chooses", "DELETE", "/api/v1/cache", adminToken, "")
+	w.want(400, "not a source", "DELETE", "/api/v1/cache?source=nobody", adminToken, "")
+	w.want(400, "before", "DELETE", "/api/v1/cache?before=soon", adminToken, "")
+	w.want(200, `{"removed":0}`, "DELETE", "/api/v1/cache?before=1h", adminToken, "")
+	w.want(200, `{"removed":1}`, "DELETE", "/api/v1/cache?source="+et+"&endpoint=ip.asn", adminToken, "")
+	w.want(200, `"units":1`, "GET", "/api/v1/lookup?value=198.51.100.7", adminToken, "")
+	w.want(200, `{"removed":5}`, "DELETE", "/api/v1/cache?all=true", adminToken, "")
+	w.bill(11)
 }
 
 func TestASourceIsSteered(t *testing.T) {

@@ -4,27 +4,81 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/enrichgate/enrichgate/cache"
 	"github.com/enrichgate/enrichgate/enrich"
 )
 
-// CacheStats is the body of GET /api/v1/cache: counts since the start.
+// CacheStats is the body of GET /api/v1/cache: what is stored, and counts since
+// the start.
 type CacheStats struct {
-	MemoryHits  uint64 `json:"memory_hits"`
-	DiskHits    uint64 `json:"disk_hits"`
-	Misses      uint64 `json:"misses"`
-	Shared      uint64 `json:"shared"`
-	Swept       uint64 `json:"swept"`
-	Damaged     uint64 `json:"damaged"`
-	WriteErrors uint64 `json:"write_errors"`
-	SizeBytes   int64  `json:"size_bytes"`
+	// Entries, and their bytes as stored; SizeBytes is the file's size and
+	// MaxBytes the limit of what is stored, 0 without one.
+	Entries   int64 `json:"entries"`
+	Bytes     int64 `json:"bytes"`
+	SizeBytes int64 `json:"size_bytes"`
+	MaxBytes  int64 `json:"max_bytes"`
+	Encrypted bool  `json:"encrypted"`
+
+	MemoryHits  uint64             `json:"memory_hits"`
+	DiskHits    uint64             `json:"disk_hits"`
+	Misses      uint64             `json:"misses"`
+	Shared      uint64             `json:"shared"`
+	Swept       uint64             `json:"swept"`
+	Damaged     uint64             `json:"damaged"`
+	WriteErrors uint64             `json:"write_errors"`
+	Sources     []CacheSourceStats `json:"sources"`
+}
+
+// CacheSourceStats is one source's share of it.
+type CacheSourceStats struct {
+	Source  string `json:"source"`
+	Entries int64  `json:"entries"`
+	Bytes   int64  `json:"bytes"`
+	Expired uint64 `json:"expired"`
+	Evicted uint64 `json:"evicted"`
+	Purged  uint64 `json:"purged"`
 }
 
 func (a *API) cacheStats(w http.ResponseWriter, _ *http.Request, _ caller) {
 	s := a.cfg.Cache.Stats()
-	write(w, http.StatusOK, "application/json", CacheStats{
+	answer := CacheStats{
+		Entries: s.Entries, Bytes: s.LiveBytes, SizeBytes: s.SizeBytes, MaxBytes: s.MaxDisk, Encrypted: s.Encrypted,
 		MemoryHits: s.MemoryHits, DiskHits: s.DiskHits, Misses: s.Misses, Shared: s.Shared,
-		Swept: s.Swept, Damaged: s.Damaged, WriteErrors: s.WriteErrors, SizeBytes: s.SizeBytes,
-	})
+		Swept: s.Swept, Damaged: s.Damaged, WriteErrors: s.WriteErrors, Sources: []CacheSourceStats{},
+	}
+	for _, one := range s.Sources {
+		answer.Sources = append(answer.Sources, CacheSourceStats{
+			Source: one.Source, Entries: one.Entries, Bytes: one.Bytes, Expired: one.Expired, Evicted: one.Evicted, Purged: one.Purged,
+		})
+	}
+	write(w, http.StatusOK, "application/json", answer)
+}
+
+// cachePurge removes what the query chooses: of a source, an endpoint, stored
+// before a time. To choose everything has to be said.
+func (a *API) cachePurge(w http.ResponseWriter, r *http.Request, who caller) {
+	q := r.URL.Query()
+	f := cache.Filter{Source: q.Get("source"), Endpoint: q.Get("endpoint")}
+	var err error
+	if f.StoredBefore, err = a.moment(q.Get("before")); err != nil {
+		err = bad("before: %v", err)
+	}
+	if err == nil && f == (cache.Filter{}) && q.Get("all") != "true" {
+		err = bad("nothing chooses what to remove: give source, endpoint or before, or all=true")
+	}
+	if err == nil && f.Source != "" {
+		err = a.known([]string{f.Source})
+	}
+	n := 0
+	if err == nil {
+		n, err = a.cfg.Cache.Purge(r.Context(), f)
+	}
+	if err != nil {
+		Problem(w, problemOf(err))
+		return
+	}
+	a.cfg.Log.Info("kept answers were removed over HTTP", "by", who.name, "source", f.Source, "endpoint", f.Endpoint, "stored_before", f.StoredBefore, "answers", n)
+	write(w, http.StatusOK, "application/json", Removed{n})
 }
 
 // KeptAnswer is the body of GET /api/v1/cache/{source}/{type}/{value}.
@@ -81,7 +135,7 @@ func (a *API) cacheGet(w http.ResponseWriter, r *http.Request, who caller) {
 	write(w, http.StatusOK, "application/json", answer)
 }
 
-// Removed is the answer to a removal: of how many lookups.
+// Removed is the answer to a removal: of how many answers.
 type Removed struct {
 	Removed int `json:"removed"`
 }
