@@ -45,6 +45,10 @@ func (g *Gateway) found(r Request, res Result) string {
 	add(c.Hashes, "hash", "hashes")
 	add(c.References, "reference", "references")
 	add(c.Notes, "note", "notes")
+	add(c.Sightings, "sighting", "sightings")
+	if c.EPSSSet {
+		added = append(added, "an EPSS score")
+	}
 	answered, unknown := 0, true
 	for _, p := range res.Parts {
 		if p.Entry != nil {

@@ -36,13 +36,18 @@ func (c *conversion) completeFile(f *Facts) {
 	if len(f.Hashes) == 0 && f.Size <= 0 {
 		return
 	}
-	if c.kind != "file" {
+	size := f.Size
+	switch c.kind {
+	case "file":
+	case "artifact":
+		size = 0 // STIX has none for it
+	default:
 		c.rejected = append(c.rejected, reject("hash", c.id, "hashes and size are for files"))
 		return
 	}
 	hashes, bad := normalizeHashes(f.Hashes)
 	c.rejected = append(c.rejected, bad...)
-	added, err := addHashes(c.entity, hashes, f.Size)
+	added, err := addHashes(c.entity, hashes, size)
 	if err != nil {
 		c.rejected = append(c.rejected, err)
 	}

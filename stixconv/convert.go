@@ -132,7 +132,7 @@ func newConversion(in Input) (*conversion, error) {
 		marking:  marking,
 	}
 	c.alias = computedID(in.Entity)
-	if kind == "file" {
+	if kind == "file" || kind == "artifact" {
 		c.hashes = hashesOf(in.Entity)
 	}
 	related := 0

@@ -17,10 +17,14 @@ func (w *web) describe(k *keyed) (err error) {
 	} else {
 		return errors.New("it is of no object that was made")
 	}
+	k.about = mainObservable(of.Type)
+	if of.Type == "artifact" {
+		of.Type = "file" // what is to be found again is the file
+	}
 	if k.pattern, err = patternOf(&of); err != nil {
 		return err
 	}
-	k.id, k.about = IndicatorID(k.pattern), mainObservable(of.Type)
+	k.id = IndicatorID(k.pattern)
 	if k.thing.Name = clean(k.thing.Name); k.thing.Name == "" {
 		k.thing.Name = of.name()
 	}
@@ -58,6 +62,8 @@ func mainObservable(kind string) string {
 		return "Email-Addr"
 	case "file":
 		return "StixFile"
+	case "artifact":
+		return "Artifact"
 	case "url":
 		return "Url"
 	}

@@ -33,7 +33,7 @@ func hundredDomains(t testing.TB) (*Source, enrich.Lookup, []byte, enrich.Entity
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := d.openForTrial(nil)
+	s, err := d.openForTrial(map[string]any{"domain_add_relationships": true})
 	if err != nil {
 		t.Fatal(err)
 	}

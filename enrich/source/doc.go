@@ -18,6 +18,6 @@
 // server error; only a JSON answer can be kept. Bounded: the programs are jq
 // without loops (program.go), on a budget of steps and bytes (budget.go).
 //
-// A definition looks up and nothing else: GET and HEAD, or POST to one of the few
+// A definition looks up and nothing else: GET, or POST to one of the few
 // addresses that package code lists (method.go). It cannot submit, upload or scan.
 package source

@@ -25,6 +25,9 @@ type Settings struct {
 	Stale   time.Duration
 	Secrets []Secret
 	Params  []Param
+	// Ignored says, by environment variable, why settings of the public connector
+	// mean nothing here.
+	Ignored map[string]string
 	// Endpoints are its calls with the price of one attempt.
 	Endpoints []Endpoint
 }
@@ -64,7 +67,7 @@ func (d *Definition) Settings() Settings {
 	b := d.def.Settings
 	s := Settings{
 		Prefix: b.Env, BaseURL: d.def.HTTP.BaseURL, Scope: slices.Clone(b.Scope), MaxTLP: b.MaxTLP, Quota: b.Quota,
-		Timeout: d.timeout, Stale: d.stale,
+		Timeout: d.timeout, Stale: d.stale, Ignored: maps.Clone(b.Ignored),
 	}
 	if len(s.Scope) == 0 {
 		s.Scope = d.types()

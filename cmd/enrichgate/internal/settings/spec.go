@@ -41,6 +41,9 @@ type SourceSpec struct {
 	Family string
 	// Open makes the source of what was set for it.
 	Open func(*Source) (enrich.Source, error) `json:"-"`
+	// Ignored says, by environment name, why a setting of the public connector
+	// means nothing here.
+	Ignored map[string]string
 	// Ghost is a prefix that the source's public connector documents and does
 	// not read; empty when there is none.
 	Ghost string

@@ -99,6 +99,10 @@ func (l *loader) familyOf(name string) (family string, spec SourceSpec) {
 
 // unknownVariable reports a name under one of our prefixes.
 func (l *loader) unknownVariable(name, upper, family string, spec SourceSpec) {
+	if why := spec.Ignored[upper]; why != "" {
+		l.target.Warnings = append(l.target.Warnings, plain(name)+" has no effect here: "+why)
+		return
+	}
 	p := Problem{Name: plain(name)}
 	prefix := family
 	if spec.Name != "" {
