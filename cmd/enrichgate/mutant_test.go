@@ -27,13 +27,13 @@ func mutants() []mutant {
 		{"call before reserve", "enrich/lookup.go", "	d, asked, err := g.reserve(ctx, r, l, key)\n", "	_ = g.fetch(ctx, l)\n	d, asked, err := g.reserve(ctx, r, l, key)\n", "./enrich", "TestRandomKills"},
 		{"refund on time-out", "enrich/lookup.go", "	default:\n		return quota.Uncertain\n", "	default:\n		return quota.Void\n", "./enrich", "TestWhatACallCosts"},
 		{"ack before publish", "enrich/opencti/consume.go", "	err := c.consumeSafely(ctx, in, p)\n", "	_ = d.Ack(false)\n	err := c.consumeSafely(ctx, in, p)\n", "./cmd/enrichgate", "TestKillAtEveryStep/^settled$"},
-		{"skip the second look inside the flight", "cache/cache.go", "err != nil || state == Fresh && !e.StoredAt.Before(since) {\n			return landed", "err != nil || state == Fresh && e == nil {\n			return landed", "./cache", "TestLooksAgainInsideTheFlight"},
-		{"use an answer that is not on disk", "cache/cache.go", "	if err := c.disk.put(k, e); err != nil {\n		return err\n	}\n", "	go func() { _ = c.disk.put(k, e) }()\n", "./enrich", "TestPowerCuts"},
+		{"skip the second look inside the flight", "cache/flight.go", "err != nil || state == Fresh && !e.StoredAt.Before(since) {\n			return landed", "err != nil || state == Fresh && e == nil {\n			return landed", "./cache", "TestLooksAgainInsideTheFlight"},
+		{"use an answer that is not on disk", "cache/cache.go", "	version, err := c.disk.put(id, k, e)\n", "	go func() { _, _ = c.disk.put(id, k, e) }()\n	version, err := uint32(0), error(nil)\n", "./enrich", "TestPowerCuts"},
 		{"keep an error as an answer", "enrich/source.go", "return c == Found ||", "return c == ServerError || c == Found ||", "./enrich", "TestErrorsAreNotKept"},
 		{"let pending units not count", "quota/decide.go", "taken := w.used + b.pending", "taken := w.used", "./quota", "TestModel"},
 		{"forget what a dead process had reserved", "quota/ledger.go", "t.settleStrays(Uncertain,", "t.settleStrays(Void,", "./quota", "TestModel"},
 		{"let the clock run backwards", "quota/clock.go", "stamp: later(plain, c.last.stamp), steady: c.last", "stamp: plain, steady: c.last", "./quota", "TestModel"},
-		{"believe a damaged entry", "cache/boltfile/boltfile.go", "	if checksum(key, value) != binary.BigEndian.Uint32(record) {", "	if false {", "./cache", "TestDamageCostsOneEntry"},
+		{"believe a damaged entry", "cache/boltfile/record.go", "	if checksum(key, value) != binary.BigEndian.Uint32(record) {", "	if false {", "./cache", "TestDamageCostsOneEntry"},
 		{"keep the analyst behind the playbook's floor", "enrich/crowd.go", "	return *g.foremost(), ctx, cancel", "	return leader, ctx, cancel", "./enrich", "TestAnalystIsNotHeldUpByAPlaybooksFlight"},
 	}
 }
