@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 
 	"github.com/enrichgate/enrichgate/dashboards"
 	"github.com/enrichgate/enrichgate/enrich/httpapi"
@@ -29,6 +30,9 @@ type front struct {
 
 // maxSocketPath is what a unix socket's address holds on Linux, less the zero.
 const maxSocketPath = 107
+
+// maxConnections bounds what strangers may hold open at a time.
+const maxConnections = 1024
 
 // listen starts the listeners. healthy is why a connector does not work.
 func (a *app) listen(address string, healthy func() map[string]error) (f *front, err error) {
@@ -66,7 +70,7 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 		}
 		f.tcp = ln.Addr()
 		f.page = a.page(healthy)
-		f.serve(ln, site(f.page, a.handler(false, healthy)))
+		f.serve(netutil.LimitListener(ln, maxConnections), site(f.page, a.handler(false, healthy)))
 	}
 	// Only now: whoever reads this may come at once.
 	return f, a.dir.listensAt(path)
@@ -91,7 +95,7 @@ func (a *app) listenTCP(address string) (net.Listener, error) {
 
 func (f *front) serve(ln net.Listener, h http.Handler) {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: httpapi.Patient(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	f.servers = append(f.servers, srv)
 	go func() { _ = srv.Serve(ln) }() // ends with ErrServerClosed, or with the listener

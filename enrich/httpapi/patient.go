@@ -17,6 +17,13 @@ type patientWriter struct {
 	status int
 }
 
+// Patient gives every write of a handler's answers its own deadline.
+func Patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&patientWriter{ResponseWriter: w}, r)
+	})
+}
+
 // WriteHeader notes the first status; the ones before it are not final.
 func (p *patientWriter) WriteHeader(status int) {
 	if p.status == 0 && status >= http.StatusOK {

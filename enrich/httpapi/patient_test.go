@@ -41,14 +41,13 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 func TestAClientThatStopsReadingIsLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
-		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			out := httpapi.PatientWriter(w)
+		srv := &http.Server{Handler: httpapi.Patient(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			var err error
 			for i := 0; i < 20 && err == nil; i++ {
-				_, err = out.Write(make([]byte, 10_000))
+				_, err = w.Write(make([]byte, 10_000))
 			}
 			ended <- err
-		})}
+		}))}
 		ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		go func() { _ = srv.Serve(ln) }()
 		for _, reads := range []bool{false, true} {
