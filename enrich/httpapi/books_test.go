@@ -250,6 +250,9 @@ func TestASlowListenerIsLetGo(t *testing.T) {
 	for i := range 2000 {
 		w.recent.Observe(httpapi.Decision(address(i%200 + 1)))
 	}
+	if _, body := w.call("GET", "/api/v1/enrichments?limit=1000", readToken, ""); strings.Count(body, `"took_ms"`) != 1000 || !strings.Contains(body, `"id":2000,`) || strings.Contains(body, `"id":1000,`) {
+		t.Errorf("%d are kept", strings.Count(body, `"took_ms"`))
+	}
 	if _, err := io.Copy(io.Discard, slow); err != nil {
 		t.Errorf("%v: the stream should end, and not break", err)
 	}

@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 // checked holds every exchange with the API against the document: a request
 // that the API accepts must be one that it describes, and so must every answer.
 type checked struct {
-	t       *testing.T
+	t       testing.TB
 	answers io.Writer
 	base    http.RoundTripper
 }
@@ -108,7 +108,7 @@ func (c *checked) check(req *http.Request, resp *http.Response, body []byte) {
 }
 
 // matches holds a piece of JSON against one of the document's schemas.
-func matches(t *testing.T, doc *openapi3.T, schema, text string) {
+func matches(t testing.TB, doc *openapi3.T, schema, text string) {
 	t.Helper()
 	var v any
 	if err := json.Unmarshal([]byte(text), &v); err != nil {

@@ -23,7 +23,7 @@ import (
 // etConnector asks as the public ET Intelligence connector does: the path is
 // glued to a base URL that ends with a slash, the key stands in Authorization
 // without a scheme, all else is aiohttp's.
-func etConnector(t *testing.T, client *http.Client, base, key, path string) (*http.Response, []byte) {
+func etConnector(t testing.TB, client *http.Client, base, key, path string) (*http.Response, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, nil)
 	if err != nil {

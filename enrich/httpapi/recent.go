@@ -82,7 +82,7 @@ const (
 type Recent struct {
 	mu        sync.Mutex
 	last      uint64
-	kept      []Enrichment // oldest first
+	kept      []Enrichment // oldest first, up to twice as many as are told of
 	listeners map[chan Enrichment]struct{}
 }
 
@@ -96,8 +96,8 @@ func (r *Recent) Observe(d enrich.Decided) {
 	defer r.mu.Unlock()
 	r.last++
 	e.ID = r.last
-	if len(r.kept) == mostRecent {
-		r.kept = slices.Delete(r.kept, 0, 1)
+	if len(r.kept) == 2*mostRecent { // now and then, and not at each
+		r.kept = append(r.kept[:0], r.lastLocked()...)
 	}
 	r.kept = append(r.kept, e)
 	for l := range r.listeners {
@@ -110,13 +110,16 @@ func (r *Recent) Observe(d enrich.Decided) {
 	}
 }
 
+// lastLocked are those that are told of, oldest first.
+func (r *Recent) lastLocked() []Enrichment { return r.kept[max(0, len(r.kept)-mostRecent):] }
+
 // list are those that match, the newest first, at most limit of those before an
 // id; before 0 means from the newest.
 func (r *Recent) list(before uint64, limit int, match func(Enrichment) bool) []Enrichment {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := []Enrichment{}
-	for _, e := range slices.Backward(r.kept) {
+	for _, e := range slices.Backward(r.lastLocked()) {
 		if len(list) == limit {
 			break
 		}
@@ -137,7 +140,7 @@ func (r *Recent) listen(after uint64) (missed []Enrichment, next <-chan Enrichme
 		return nil, nil, nil, false
 	}
 	if after > 0 && after <= r.last { // an id of another life of ours says nothing
-		for _, e := range r.kept {
+		for _, e := range r.lastLocked() {
 			if e.ID > after {
 				missed = append(missed, e)
 			}

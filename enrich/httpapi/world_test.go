@@ -38,7 +38,7 @@ const (
 // world is the API on real stores, before a sandbox provider that keeps its own
 // bill. Every exchange with it is held against the OpenAPI document.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	provider *provider.Provider
 	ledger   *quota.Ledger
@@ -63,7 +63,7 @@ type options struct {
 	ttl      time.Duration
 }
 
-func newWorld(t *testing.T, o options) *world {
+func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), provider: provider.New(provider.Options{Key: vendorKey}), recent: httpapi.NewRecent(), log: &lockedBuffer{}, answers: &lockedBuffer{}}
 	upstream := httptest.NewServer(w.provider)
