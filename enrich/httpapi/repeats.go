@@ -183,6 +183,10 @@ func (s *Repeats) get(id repeatID) (*repeat, error) {
 // forgetLocked drops what is too old, and the oldest of what is too much.
 func (s *Repeats) forgetLocked() error {
 	end := s.now().Add(-keptFor)
+	past := func(r repeat) bool { return !r.begun.After(end) }
+	if s.size <= mostKept && len(s.known) < mostKeys && !slices.ContainsFunc(slices.Collect(maps.Values(s.known)), past) {
+		return nil
+	}
 	oldest := slices.SortedFunc(maps.Keys(s.known), func(a, b repeatID) int {
 		return cmp.Compare(s.known[a].begun.UnixNano(), s.known[b].begun.UnixNano())
 	})
@@ -190,7 +194,7 @@ func (s *Repeats) forgetLocked() error {
 	size, count := s.size, len(s.known)
 	for _, id := range oldest {
 		r := s.known[id]
-		if s.running[id] || r.begun.After(end) && size <= mostKept && count < mostKeys {
+		if s.running[id] || !past(r) && size <= mostKept && count < mostKeys {
 			continue
 		}
 		drop = append(drop, id)
