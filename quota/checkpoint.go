@@ -38,13 +38,13 @@ func mark(hash []byte) string { return hex.EncodeToString(hash[:12]) }
 func (l *Ledger) Checkpoint() Checkpoint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.clock.now()
+	now := l.fresh()
 	c := Checkpoint{Ledger: l.identity.ID, Seq: l.head.Seq, Hash: mark(l.head.Hash[:]), At: now.stamp.UTC(), Sources: map[string]CheckpointSource{}}
 	for name, a := range l.accounts {
 		s := CheckpointSource{Spent: a.spent, Uncertain: a.uncertain + a.source.pending, Windows: map[string]int64{}}
 		for _, w := range a.source.windows {
 			if w.limit.Per >= Hour {
-				p := w.peek(now)
+				p, _ := w.peek(now, l.head.Time)
 				s.Windows[w.limit.Window()] = p.used + a.source.pending
 			}
 		}

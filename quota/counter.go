@@ -187,13 +187,12 @@ func (w *window) opens(now instant, need int64) time.Time {
 	return now.wall.Add(w.limit.Per.length())
 }
 
-// peek is the window as it stands now, for readers: it changes nothing. What
-// only the disk knows is left as it was last seen.
-func (w *window) peek(now instant) window {
-	p := *w // shares the spans, which advance only cuts
-	if now.wall.Before(w.start) && !w.limit.Rolling {
-		return p
+// peek is the window as it stands now, for readers: it changes nothing. It is
+// stale where only the disk knows, until the writer's next turn.
+func (w *window) peek(now instant, last time.Time) (p window, stale bool) {
+	p = *w // shares the spans, which advance only cuts
+	if stale = p.advance(now, last); stale {
+		return *w, true
 	}
-	p.advance(now, time.Time{})
-	return p
+	return p, false
 }

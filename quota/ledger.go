@@ -211,12 +211,28 @@ func (l *Ledger) ask(ctx context.Context, o *op) (Decision, error) {
 func (l *Ledger) Usage() []Usage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.clock.now()
+	now := l.fresh()
 	usages := make([]Usage, 0, len(l.accounts))
 	for _, name := range slices.Sorted(maps.Keys(l.accounts)) {
-		usages = append(usages, l.accounts[name].usage(name, now))
+		usages = append(usages, l.accounts[name].usage(name, now, l.head.Time))
 	}
 	return usages
+}
+
+// fresh is now, after the writer has counted again what only it can, because
+// the system's clock was set. The caller holds the lock, and gets it back.
+func (l *Ledger) fresh() instant {
+	now := l.clock.now()
+	for _, a := range l.accounts {
+		if !a.stale(now, l.head.Time) {
+			continue
+		}
+		l.mu.Unlock()
+		_ = l.command(func(*transaction) error { return nil }) // a closed or broken ledger says what it last knew
+		l.mu.Lock()
+		return l.clock.now()
+	}
+	return now
 }
 
 // Stats are the writer's counts now.

@@ -252,27 +252,3 @@ func TestFlippedByteIsRefused(t *testing.T) {
 		t.Fatalf("opened with 0 spent: %v", err)
 	}
 }
-
-func TestParseLimits(t *testing.T) {
-	for in, want := range map[string]string{
-		"200/minute":                         "200/minute",
-		" 200/minute , 1000/day,10000/month": "200/minute 1000/day 10000/month",
-		"none":                               "", "NONE": "",
-		"": "!", "200": "!", "0/day": "!", "-1/day": "!", "x/day": "!", "5/fortnight": "!", "5/day,6/day": "!", "1.5/day": "!", "99999999999999999999/day": "!",
-	} {
-		limits, err := ParseLimits(in)
-		var got []string
-		for _, l := range limits {
-			got = append(got, l.String())
-		}
-		if want == "!" {
-			if err == nil {
-				t.Errorf("%q: accepted as %v", in, got)
-			}
-			continue
-		}
-		if s := strings.Join(got, " "); err != nil || s != want {
-			t.Errorf("%q: %q, %v; want %q", in, s, err, want)
-		}
-	}
-}

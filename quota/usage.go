@@ -95,10 +95,10 @@ type Forecast struct {
 }
 
 // usage is the account's state for people.
-func (a *account) usage(name string, now instant) Usage {
+func (a *account) usage(name string, now instant, last time.Time) Usage {
 	u := Usage{Source: name, Windows: []WindowUsage{}, Spent: a.spent, Uncertain: a.uncertain, Pending: a.source.pending}
 	for _, w := range a.source.windows {
-		p := w.peek(now)
+		p, _ := w.peek(now, last)
 		wu := p.usage(a.source, now)
 		wu.Limit, wu.Ceiling = p.allows(now), p.ceiling(a.Margin, now)
 		wu.Remaining = max(0, wu.Ceiling-wu.Used-wu.Pending)
@@ -120,15 +120,27 @@ func (a *account) usage(name string, now instant) Usage {
 			u.Paused.Until = new(p.Until.UTC())
 		}
 	}
-	u.Clients, u.Playbooks = budgetUsage(a.clients, now), budgetUsage(a.playbooks, now)
+	u.Clients, u.Playbooks = budgetUsage(a.clients, now, last), budgetUsage(a.playbooks, now, last)
 	return u
 }
 
-func budgetUsage(budgets map[string]*budget, now instant) (all []BudgetUsage) {
+// stale says that only the writer can say what counts now.
+func (a *account) stale(now instant, last time.Time) bool {
+	for b := range a.all() {
+		for _, w := range b.windows {
+			if _, stale := w.peek(now, last); stale {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func budgetUsage(budgets map[string]*budget, now instant, last time.Time) (all []BudgetUsage) {
 	for _, name := range slices.Sorted(maps.Keys(budgets)) {
 		b := BudgetUsage{Name: name, Windows: []WindowUsage{}}
 		for _, w := range budgets[name].windows {
-			p := w.peek(now)
+			p, _ := w.peek(now, last)
 			b.Windows = append(b.Windows, p.usage(budgets[name], now))
 		}
 		all = append(all, b)

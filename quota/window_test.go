@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"maps"
 	"testing"
 	"time"
 )
@@ -51,6 +52,59 @@ func TestCalendarWindows(t *testing.T) {
 				t.Errorf("%s – %s, want %s – %s", s, e, c.start, c.end)
 			}
 		})
+	}
+}
+
+// A day has one reset, and a month as many as there are months, whatever a zone
+// does to its clock in between: hours that it skips or repeats, days that it
+// drops. No day leaks an hour into the next.
+func TestOneResetPerWindow(t *testing.T) {
+	for _, c := range []struct {
+		zone string
+		hour int
+		year int
+		days int
+		odd  map[string]time.Duration // days that are not 24 hours long
+	}{
+		{"UTC", 0, 2028, 366, nil},
+		{"Europe/Berlin", 0, 2026, 365, map[string]time.Duration{"2026-03-29": 23 * time.Hour, "2026-10-25": 25 * time.Hour}},
+		{"Europe/Berlin", 2, 2026, 365, map[string]time.Duration{"2026-03-29": 23 * time.Hour, "2026-10-24": 25 * time.Hour}},
+		{"America/New_York", 0, 2026, 365, map[string]time.Duration{"2026-03-08": 23 * time.Hour, "2026-11-01": 25 * time.Hour}},
+		{"Australia/Lord_Howe", 0, 2026, 365, map[string]time.Duration{"2026-04-05": 24*time.Hour + 30*time.Minute, "2026-10-04": 23*time.Hour + 30*time.Minute}},
+		{"America/Santiago", 0, 2026, 365, map[string]time.Duration{"2026-04-04": 25 * time.Hour, "2026-09-06": 23 * time.Hour}},
+		{"Pacific/Apia", 0, 2011, 364, map[string]time.Duration{"2011-04-02": 25 * time.Hour, "2011-09-24": 23 * time.Hour}},
+		{"Asia/Kathmandu", 5, 2027, 365, nil},
+	} {
+		z := zone(t, c.zone)
+		l := Limit{Units: 1, Per: Day, Zone: z, ResetHour: c.hour}
+		at := time.Date(c.year, 1, 1, c.hour, 0, 0, 0, z)
+		end := time.Date(c.year+1, 1, 1, c.hour, 0, 0, 0, z)
+		days, odd := 0, map[string]time.Duration{}
+		for at.Before(end) {
+			start, next := l.bounds(at)
+			if !start.Equal(at) {
+				t.Fatalf("%s: %s is in the window of %s", c.zone, at, start)
+			}
+			if d := next.Sub(start); d != 24*time.Hour {
+				odd[start.In(z).Format(time.DateOnly)] = d
+			}
+			days++
+			at = next
+		}
+		if days != c.days {
+			t.Errorf("%s %d: %d resets, want %d", c.zone, c.year, days, c.days)
+		}
+		if !maps.Equal(odd, c.odd) {
+			t.Errorf("%s %d: odd days %v, want %v", c.zone, c.year, odd, c.odd)
+		}
+		month := Limit{Units: 1, Per: Month, Zone: z, ResetDay: 28, ResetHour: c.hour}
+		months, first := 0, time.Date(c.year, 1, 28, c.hour, 0, 0, 0, z)
+		for at := first; at.Before(first.AddDate(1, 0, 0)); months++ {
+			_, at = month.bounds(at)
+		}
+		if months != 12 {
+			t.Errorf("%s %d: %d months", c.zone, c.year, months)
+		}
 	}
 }
 
