@@ -19,9 +19,9 @@ import (
 )
 
 var (
-	kills = flag.Int("kills", 60, "how often the process that spends is killed")
-	cuts  = flag.Int("cuts", 25, "how often the power is cut")
-	flips = flag.Int("flips", 1000, "how many bytes of the file are flipped, one at a time")
+	kills = flag.Int("kills", 30, "how often the process that spends is killed")
+	cuts  = flag.Int("cuts", 15, "how often the power is cut")
+	flips = flag.Int("flips", 600, "how many bytes of the file are flipped, one at a time")
 	seed  = flag.Uint64("seed", 0, "seed of the tests that kill; 0: of the clock")
 )
 
