@@ -227,7 +227,7 @@ func TestFileOfTheFutureIsRefused(t *testing.T) {
 func TestSecondOpenIsRefused(t *testing.T) {
 	path := file(t)
 	open(t, path, Options{})
-	if _, err := Open(path, Options{}); err == nil || strings.Contains(err.Error(), "\n") {
+	if _, err := Open(path, Options{}); !errors.Is(err, boltfile.ErrLocked) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
 }

@@ -78,18 +78,25 @@ func openDisk(path string, opts Options, m *memory) (*disk, error) {
 // openFile opens the file; one of the format before is rewritten first, and so
 // is one that is damaged in its structure, without what cannot be read.
 func (d *disk) openFile() (*bolt.DB, error) {
-	if boltfile.Format(d.path) == formatBefore {
-		if err := d.migrate(); err != nil {
-			return nil, fmt.Errorf("bringing %s to this program's format: %w", d.path, err)
-		}
-	}
 	db, err := boltfile.Open(d.path, d.spec())
-	if errors.Is(err, boltfile.ErrDamaged) {
-		if err := d.salvageFile(); err != nil {
-			return nil, fmt.Errorf("%s is damaged and could not be rewritten: %w", d.path, err)
-		}
-		db, err = boltfile.Open(d.path, d.spec())
+	var errRewrite error
+	switch {
+	case errors.Is(err, boltfile.ErrDamaged):
+		errRewrite = d.salvageFile()
+	case errors.Is(err, boltfile.ErrForeign) && boltfile.Format(d.path) == formatBefore:
+		errRewrite = d.migrate()
+	default:
+		return d.unlocked(db, err)
 	}
+	if errRewrite != nil {
+		return nil, fmt.Errorf("%s could not be rewritten: %w (%v)", d.path, errRewrite, err)
+	}
+	return d.unlocked(boltfile.Open(d.path, d.spec()))
+}
+
+// unlocked checks that an open file and the key fit together. An empty file
+// takes any key.
+func (d *disk) unlocked(db *bolt.DB, err error) (*bolt.DB, error) {
 	if err != nil {
 		return nil, err
 	}

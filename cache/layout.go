@@ -3,6 +3,7 @@ package cache
 import (
 	"encoding/binary"
 	"errors"
+	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -36,13 +37,20 @@ var (
 // spec says how the file is made. Records of a kilobyte waste a quarter of a
 // page of 4 KiB, and hardly anything of one of 16 KiB.
 func (d *disk) spec() boltfile.Spec {
+	// A net: the limit itself is kept by evicting. Where the limit was lowered the
+	// file is larger, and even to delete bbolt must write.
+	const room = 64 << 20
+	most := 2*d.limit + room
+	if info, err := os.Stat(d.path); err == nil {
+		most = max(most, info.Size()+room)
+	}
 	return boltfile.Spec{
 		Format:   format,
 		Buckets:  [][]byte{bucketAnswers, bucketIndex, bucketExpiry, bucketUsed, bucketSources},
 		Init:     func(tx *bolt.Tx) error { return plantCanary(tx, d.codec.guard) },
 		PageSize: 16 << 10,
 		GrowBy:   1 << 20,
-		MaxSize:  int(2*d.limit + 64<<20), // a net: the limit itself is kept by evicting
+		MaxSize:  int(most),
 		Walk:     true,
 	}
 }

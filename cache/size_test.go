@@ -146,6 +146,33 @@ func TestLimitOfTheDisk(t *testing.T) {
 	}
 }
 
+// A limit that is lowered is kept after the next open, however far the file is
+// above it.
+func TestLoweredLimit(t *testing.T) {
+	path := file(t)
+	c := open(t, path, Options{})
+	if err := c.disk.alone(t.Context(), func() error { c.disk.db.NoSync = true; return nil }); err != nil { // for speed
+		t.Fatal(err)
+	}
+	body := noise(1 << 20)
+	fill(t, c, 0, 110, func(i int) (Key, *Entry) { return keyN("s", i), entry(string(body), time.Hour, 0) })
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = open(t, path, Options{MaxDisk: MinDisk})
+	settle(t, c)
+	if s := c.Stats(); s.LiveBytes > MinDisk || s.SizeBytes < 100<<20 || s.WriteErrors > 0 {
+		t.Fatalf("%+v", s)
+	}
+	if err := c.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Stats(); s.SizeBytes > 2*MinDisk || s.Entries < 10 {
+		t.Errorf("%+v", s)
+	}
+	checkFile(t, c)
+}
+
 // Uses cost no write of their own.
 func TestUsesAreWrittenLazily(t *testing.T) {
 	now := newClock()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // ErrForeign means that a file is not ours, or is damaged. Nothing was changed.
@@ -25,6 +26,9 @@ var ErrForeign = errors.New("not a usable file")
 // ErrDamaged means that a file is ours, of this format, and that parts of it
 // cannot be read. Nothing was changed. It is an ErrForeign too.
 var ErrDamaged = fmt.Errorf("%w: parts of it cannot be read", ErrForeign)
+
+// ErrLocked means that another process has the file open.
+var ErrLocked = errors.New("another process has it open")
 
 // Spec says what a file is.
 type Spec struct {
@@ -214,7 +218,10 @@ func check(path string, spec Spec) (err error) {
 		return fmt.Errorf("%w: empty, or not a regular file", ErrForeign)
 	}
 	db, err := OpenReadOnly(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return ErrLocked
+	case err != nil:
 		return fmt.Errorf("%w: %v", ErrForeign, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
