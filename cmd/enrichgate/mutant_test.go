@@ -33,6 +33,8 @@ func mutants() []mutant {
 		{"let pending units not count", "quota/decide.go", "taken := w.used + b.pending", "taken := w.used", "./quota", "TestModel"},
 		{"forget what a dead process had reserved", "quota/ledger.go", "t.settleStrays(Uncertain,", "t.settleStrays(Void,", "./quota", "TestModel"},
 		{"let the clock run backwards", "quota/clock.go", "stamp: later(plain, c.last.stamp), steady: c.last", "stamp: plain, steady: c.last", "./quota", "TestModel"},
+		{"believe memory after a removal", "cache/memory.go", "if !ok || h.version != m.version(h.id) {", "if !ok {", "./cache", "TestDeletedStaysDeleted"},
+		{"evict what was used since the disk was told", "cache/sweep.go", "if why == bySize && len(record)", "if false && len(record)", "./cache", "TestLimitOfTheDisk"},
 		{"believe a damaged entry", "cache/boltfile/record.go", "	if checksum(key, value) != binary.BigEndian.Uint32(record) {", "	if false {", "./cache", "TestDamageCostsOneEntry"},
 		{"keep the analyst behind the playbook's floor", "enrich/crowd.go", "	return *g.foremost(), ctx, cancel", "	return leader, ctx, cancel", "./enrich", "TestAnalystIsNotHeldUpByAPlaybooksFlight"},
 	}
