@@ -219,18 +219,25 @@ func FuzzLoad(f *testing.F) {
 		}
 		f.Add(string(b), "CONNECTOR_AUTO=true", uint8(0))
 	}
+	f.Add("connectors: [{id: "+testID+", source: virustotal}]\nvirustotal: {api_key: k, limits: [{limit: 1, per: day}], budgets: {clients: {a: 1/day}}}", "PAIR_USER=x", uint8(0))
 	f.Add("a: &a {<<: *a}", "ENRICHGATE_X\n=1", uint8(1))
 	f.Add("connector: &c {name: *c}", "PROOFPOINT_ET_=1", uint8(2))
 	const planted = "planted-token-0123456789"
 	o := options(f) // one directory: a worker runs one input at a time
 	f.Fuzz(func(t *testing.T, file, line string, need uint8) {
-		o.Environ = []string{"MQ_PASS=" + planted, line}
+		o.Sources = many()
+		o.Environ = []string{"MQ_PASS=" + planted, "OPENCTI_URL=http://localhost", "OPENCTI_TOKEN=token", line}
 		o.Need = Need(need % 3)
 		write(t, o, "config.yml", file)
 		s, err := Load(o)
 		if err == nil {
-			if len(s.Values()) != len(Table(specs())) {
-				t.Fatalf("%d values", len(s.Values()))
+			if len(s.Connectors) == 0 || len(s.Values()) < 40 {
+				t.Fatalf("%d connectors, %d values", len(s.Connectors), len(s.Values()))
+			}
+			for _, c := range s.Connectors {
+				if Need(need%3) == NeedRun && (c.ID == "" || c.Name == "" || len(c.Scope) == 0 || !s.Sources[c.Source].Enabled) {
+					t.Fatalf("an unfinished connector: %+v", c)
+				}
 			}
 			return
 		}
