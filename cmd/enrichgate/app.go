@@ -65,7 +65,9 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 		return a, fmt.Errorf("ledger: %w", err)
 	}
 	a.registry.MustRegister(quota.NewCollector(a.ledger))
-	if a.cache, err = cache.Open(a.dir.file(fileCache), cache.Options{FlightTimeout: flightTimeout(s), Memory: s.CacheMemory}); err != nil {
+	if a.cache, err = cache.Open(a.dir.file(fileCache), cache.Options{
+		FlightTimeout: flightTimeout(s), Memory: s.CacheMemory, MaxDisk: s.CacheMaxSize, Key: []byte(s.CacheKey.Reveal()), Log: log,
+	}); err != nil {
 		return a, err
 	}
 	a.registry.MustRegister(cache.NewCollector(a.cache))

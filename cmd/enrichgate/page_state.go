@@ -177,7 +177,7 @@ func (b *pageBackend) cacheStats() dashboards.CacheStats {
 	s := b.app.cache.Stats()
 	return dashboards.CacheStats{
 		MemoryHits: s.MemoryHits, DiskHits: s.DiskHits, Shared: s.Shared, Misses: s.Misses,
-		Swept: s.Swept, Damaged: s.Damaged, WriteErrors: s.WriteErrors, SizeBytes: s.SizeBytes, Entries: -1,
+		Swept: s.Swept, Damaged: s.Damaged, WriteErrors: s.WriteErrors, SizeBytes: s.SizeBytes, Entries: s.Entries,
 	}
 }
 

@@ -140,7 +140,7 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 	// Ready: it takes messages.
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		checks := healthy()
-		checks["ledger"] = a.ledger.Healthy()
+		checks["ledger"], checks["cache"] = a.ledger.Healthy(), a.cache.Healthy()
 		health(w, checks)
 	})
 	api := httpapi.New(httpapi.Config{

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/enrichgate/enrichgate/cache"
 )
 
 const (
@@ -72,6 +74,18 @@ func pemKey(field func(*Settings) *Secret) parser {
 		*field(t.Settings) = Secret(content)
 		return redacted, nil
 	}
+}
+
+// cacheKey accepts the path of a key file, and keeps the key. It is read whatever
+// the command is for: without it the cache cannot be opened.
+func cacheKey(t *target, v string) (string, error) {
+	v = strings.TrimSpace(v)
+	key, err := cache.LoadKey(within(t.dir, v))
+	if err != nil {
+		return "", pathless(err)
+	}
+	t.CacheKey = Secret(key)
+	return v, nil
 }
 
 // verify accepts a boolean, or the CA bundle to verify with.

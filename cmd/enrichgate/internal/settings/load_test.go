@@ -224,6 +224,8 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"ENRICHGATE_HTTP_LISTEN=localhost.example.com:80", `ENRICHGATE_HTTP_LISTEN="localhost.example.com:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
 		{"ENRICHGATE_WORKERS=0", `ENRICHGATE_WORKERS="0": not a whole number from 1 to 1024`},
 		{"ENRICHGATE_DATA_DIR=~/data", `ENRICHGATE_DATA_DIR="~/data": ~ is not expanded; write the whole path`},
+		{"ENRICHGATE_CACHE_MAX_SIZE=1MiB", `ENRICHGATE_CACHE_MAX_SIZE="1MiB": must be at least 16MiB`},
+		{"ENRICHGATE_CACHE_ENCRYPTION_KEY_FILE=nowhere", `ENRICHGATE_CACHE_ENCRYPTION_KEY_FILE="nowhere": no such file or directory`},
 		{"ENRICHGATE_CACHE_MEMORY=1KiB", `ENRICHGATE_CACHE_MEMORY="1KiB": must be at least 1MiB`},
 		{"ENRICHGATE_CACHE_MEMORY=lots", `ENRICHGATE_CACHE_MEMORY="lots": not a size up to 1TiB; write for example 256MiB`},
 		{"ENRICHGATE_CACHE_MEMORY=9999999TiB", `ENRICHGATE_CACHE_MEMORY="9999999TiB": not a size up to 1TiB; write for example 256MiB`},

@@ -112,6 +112,19 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
+func TestCacheKeyFile(t *testing.T) {
+	o := options(t, minimal("ENRICHGATE_CACHE_ENCRYPTION_KEY_FILE=key")...)
+	write(t, o, "key", strings.Repeat("0f", 32)+"\n")
+	s := load(t, o)
+	if s.CacheKey.Reveal() != strings.Repeat("\x0f", 32) || strings.Contains(fmt.Sprintf("%v %v", s, s.Values()), "0f0f") {
+		t.Error("the key is not read, or shown")
+	}
+	write(t, o, "key", "hunter2")
+	if got := lines(t, o); len(got) != 1 || !strings.Contains(got[0], "must hold 32 bytes") || strings.Contains(got[0], "hunter2") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestSecretFileProblems(t *testing.T) {
 	o := options(t)
 	write(t, o, "ok", hunter)

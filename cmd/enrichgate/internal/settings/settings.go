@@ -87,6 +87,11 @@ type Settings struct {
 	Proxy string
 	// ClientsFile holds the clients; empty means clients.json in DataDir.
 	ClientsFile string
+	// CacheMaxSize bounds the kept answers on disk in bytes.
+	CacheMaxSize int64
+	// CacheKey is the key that they are encrypted with, 32 bytes; empty means
+	// that they are not.
+	CacheKey Secret
 	// CacheMemory bounds the cache's memory in bytes.
 	CacheMemory int64
 	// LedgerRetention is how long the ledger's entries are kept.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/enrichgate/enrichgate/cache"
 	"github.com/enrichgate/enrichgate/quota"
 )
 
@@ -254,6 +255,12 @@ func gatewayRows() []row {
 		{Setting: Setting{Name: "ENRICHGATE_CLIENTS_FILE", YAML: "enrichgate.clients_file", Title: "Clients file", Kind: KindPath, DefaultNote: "clients.json in the data directory", Example: "/etc/enrichgate/clients.json", For: NeedData,
 			Help: "File of the clients, with hashes of their tokens; it is written when clients change."},
 			parse: folder(func(s *Settings) *string { return &s.ClientsFile })},
+		{Setting: Setting{Name: "ENRICHGATE_CACHE_MAX_SIZE", YAML: "enrichgate.cache_max_size", Title: "Cache on disk", Kind: KindSize, Default: "1GiB", For: NeedData,
+			Help: "How much disk kept answers may take, compressed, at least 16MiB; over it the expired go first, then the least recently used."},
+			parse: size(cache.MinDisk, 1<<50, func(s *Settings) *int64 { return &s.CacheMaxSize })},
+		{Setting: Setting{Name: "ENRICHGATE_CACHE_ENCRYPTION_KEY_FILE", YAML: "enrichgate.cache_encryption_key_file", Title: "Cache encryption key", Kind: KindPath, DefaultNote: "not encrypted", Example: "/run/secrets/cache_key", For: NeedData,
+			Help: "File of the key that kept answers are encrypted with: 32 bytes, raw, in hexadecimal or in base64."},
+			parse: cacheKey},
 		{Setting: Setting{Name: "ENRICHGATE_CACHE_MEMORY", YAML: "enrichgate.cache_memory", Title: "Cache in memory", Kind: KindSize, Default: "64MiB", For: NeedLookup,
 			Help: "How much memory kept answers may take; what does not fit is read from disk."},
 			parse: size(1<<20, 1<<40, func(s *Settings) *int64 { return &s.CacheMemory })},
