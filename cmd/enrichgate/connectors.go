@@ -62,24 +62,42 @@ func (a *app) connector(c settings.Connector, client *opencti.Client, journal *o
 	if s.ListenProtocol == "API" {
 		listen = opencti.ProtocolAPI
 	}
-	return opencti.Config{
+	config := opencti.Config{
 		ID: c.ID, Name: c.Name, Scope: c.Scope,
 		Auto: c.Auto, AutoUpdate: c.AutoUpdate, OnlyContextual: c.OnlyContextual,
 		EnrichmentResolution: c.EnrichmentResolution,
 		ListenProtocol:       listen, CallbackURI: c.ListenAPIURI + c.ListenAPIPath,
 		Callback: opencti.CallbackConfig{
 			Listen: callbackAddress(c), Path: c.ListenAPIPath,
-			Cert: s.ListenAPISSLCert, Key: s.ListenAPISSLKey.Reveal(), Token: s.OpenCTIToken.Reveal(),
+			Cert: s.ListenAPISSLCert, Key: s.ListenAPISSLKey.Reveal(), Passphrase: s.ListenAPISSLPassphrase.Reveal(), Token: s.OpenCTIToken.Reveal(),
 		},
-		QueueProtocol: s.QueueProtocol,
+		QueueProtocol: s.QueueProtocol, Output: outputOf(s.Output),
 		Broker: opencti.BrokerConfig{
 			Host: s.MQHost, Port: s.MQPort, Vhost: s.MQVHost, User: s.MQUser, Pass: s.MQPass.Reveal(), UseSSL: s.MQUseSSL,
-			CA: s.MQUseSSLCA, Cert: s.MQUseSSLCert, Key: s.MQUseSSLKey.Reveal(), Insecure: !s.MQUseSSLRejectUnauthorized,
+			CA: s.MQUseSSLCA, Cert: s.MQUseSSLCert, Key: s.MQUseSSLKey.Reveal(), Passphrase: s.MQUseSSLPassphrase.Reveal(), Insecure: !s.MQUseSSLRejectUnauthorized,
 		},
 		Workers: s.Workers, ShutdownTimeout: s.ShutdownTimeout,
 		Client: client, Journal: journal, Handle: a.gateways[c.Source].Under(policy).Handle, Log: log,
 		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"connector": c.Name}, a.registry),
-	}, nil
+	}
+	if s.LedgerStateCheckpoint {
+		config.State, config.OnState = a.state, a.restore
+	}
+	return config, nil
+}
+
+// outputOf is where bundles go.
+func outputOf(o settings.Output) opencti.OutputConfig {
+	config := opencti.OutputConfig{
+		NoQueue: !o.ToQueue, Directory: o.Directory, DirectoryRetention: settings.Kept(o.DirectoryDays), ValidateBeforeImport: o.Validate,
+	}
+	if o.ToS3 {
+		config.S3 = &opencti.S3Config{
+			Endpoint: o.S3.Endpoint, Port: o.S3.Port, Bucket: o.S3.Bucket, Region: o.S3.Region, AccessKey: o.S3.AccessKey,
+			SecretKey: o.S3.SecretKey.Reveal(), UseSSL: o.S3.UseSSL, Folder: o.S3.Folder, Retention: settings.Kept(o.S3.Days),
+		}
+	}
+	return config
 }
 
 // callbackAddress is where messages are listened for: on this host alone if the

@@ -28,7 +28,12 @@ func (l *loader) check() {
 	const key, cert = "LISTEN_PROTOCOL_API_SSL_KEY", "LISTEN_PROTOCOL_API_SSL_CERT"
 	l.rule("CONNECTOR_LISTEN_PROTOCOL_API_SSL", !s.ListenAPISSL || s.ListenAPISSLKey != "" && s.ListenAPISSLCert != "",
 		"needs "+key+" and "+cert, key, cert)
-	l.rule(key, !isEncrypted(s.ListenAPISSLKey), "the key is encrypted; one without a passphrase is needed")
+	l.rule(key, !isEncrypted(s.ListenAPISSLKey) || s.ListenAPISSLPassphrase != "",
+		"the key is encrypted and needs LISTEN_PROTOCOL_API_SSL_PASSPHRASE", "LISTEN_PROTOCOL_API_SSL_PASSPHRASE")
+	l.rule("CONNECTOR_SEND_TO_DIRECTORY", !s.Output.toDirectory || s.Output.Directory != "", "needs CONNECTOR_SEND_TO_DIRECTORY_PATH", "CONNECTOR_SEND_TO_DIRECTORY_PATH")
+	if !s.Output.toDirectory {
+		s.Output.Directory = ""
+	}
 	l.rule("MQ_USE_SSL_CERT", s.MQUseSSLCert == "" || s.MQUseSSLKey != "", "needs MQ_USE_SSL_KEY", "MQ_USE_SSL_KEY")
 	l.rule("MQ_USE_SSL_KEY", s.MQUseSSLKey == "" || s.MQUseSSLCert != "", "needs MQ_USE_SSL_CERT", "MQ_USE_SSL_CERT")
 	l.rule("MQ_USE_SSL_KEY", !isEncrypted(s.MQUseSSLKey) || s.MQUseSSLPassphrase != "",
@@ -64,6 +69,7 @@ func (l *loader) warn() {
 	}
 	add(!s.OpenCTISSLVerify, "OPENCTI_SSL_VERIFY=false: the platform's certificate is not checked")
 	add(!s.MQUseSSLRejectUnauthorized, "MQ_USE_SSL_REJECT_UNAUTHORIZED=false: RabbitMQ's certificate is not checked")
+	add(!s.Output.ToQueue, "CONNECTOR_SEND_TO_QUEUE=false: nothing is imported into OpenCTI")
 	for i, c := range s.Connectors {
 		add(c.Auto, l.nameIn(i, "auto")+"=true: every new entity in scope spends quota")
 		u, err := url.Parse(c.ListenAPIURI)

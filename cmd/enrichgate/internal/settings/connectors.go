@@ -66,10 +66,19 @@ func (l *loader) connectorOf(i int, node *yaml.Node) {
 			l.entrySetting(r, path, node.Content[k].Line, value, &t)
 		}
 	}
+	if first["listen_protocol_api_path"] == 0 && l.several() {
+		c.ListenAPIPath = strings.TrimSuffix(c.ListenAPIPath, "/") + "/" + c.ID // they share a port
+	}
 	if c.ID == "" && first["id"] == 0 && l.o.Need == NeedRun {
 		l.listProblem(at+".id", node.Line, "", "required; make a UUID with uuidgen and keep it")
 	}
 	l.target.Connectors = append(l.target.Connectors, *c)
+}
+
+// several says that the list has more than one entry.
+func (l *loader) several() bool {
+	e, _ := l.doc.find(keyConnectors)
+	return len(deref(e.value).Content) > 1
 }
 
 // entrySetting reads one key of an entry.

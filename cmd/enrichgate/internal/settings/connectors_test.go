@@ -93,9 +93,9 @@ connectors:
 `, "VIRUSTOTAL_API_KEY=key"))
 	want := fmt.Sprintf("%+v", []Connector{
 		{ID: idA, Name: "VirusTotal", Scope: []string{"Url"}, Source: "virustotal", EnrichmentResolution: "none", MaxTLP: "TLP:GREEN",
-			ListenAPIPort: 7070, ListenAPIPath: "/api/callback", ListenAPIURI: "http://127.0.0.1:7070"},
+			ListenAPIPort: 7070, ListenAPIPath: "/api/callback/" + idA, ListenAPIURI: "http://127.0.0.1:7070"},
 		{ID: idB, Name: "Second", Scope: []string{"IPv4-Addr"}, Source: "open_data", Auto: true, EnrichmentResolution: "stix_bundle",
-			ListenAPIPort: 7070, ListenAPIPath: "/api/callback", ListenAPIURI: "http://127.0.0.1:7070"},
+			ListenAPIPort: 7070, ListenAPIPath: "/api/callback/" + idB, ListenAPIURI: "http://127.0.0.1:7070"},
 	})
 	if got := fmt.Sprintf("%+v", s.Connectors); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -125,7 +125,8 @@ func TestListOfConnectorsProblems(t *testing.T) {
 		{first + "  - {id: " + idB + ", name: Other, id: " + idA + ", source: virustotal}\n", "connectors[1].id (config.yml:3): given twice, first in line 3"},
 		{first + "  - {id: " + idB + ", name: [a, b], source: open_data}\n", "connectors[1].name (config.yml:3): one value is wanted, not a list"},
 		{first + "  - {id: " + idB + ", source: open_data, max_tlp: TLP:PINK}\n", `connectors[1].max_tlp="TLP:PINK" (config.yml:3): not a TLP; write TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED`},
-		{first + "  - {id: " + idB + ", source: open_data, listen_protocol_api_port: 7000}\nconnector: {listen_protocol: API}\n", "connectors[1].listen_protocol_api_port (config.yml:3): the same as that of connectors[0]; each connector needs its own"},
+		{"connector: {listen_protocol: API}\nconnectors:\n  - {id: " + idA + ", source: virustotal, listen_protocol_api_path: /x}\n  - {id: " + idB + ", source: open_data, listen_protocol_api_path: /x}\n",
+			"connectors[1].listen_protocol_api_path (config.yml:4): the same, at the same port, as that of connectors[0]"},
 		{first + "connector: {id: " + idB + "}\n", `connector.id="` + idB + `" (config.yml:3): given together with connectors: of config.yml; write it there`},
 	} {
 		if got := lines(t, several(t, tc.file, "VIRUSTOTAL_API_KEY=key")); len(got) != 1 || got[0] != tc.want {

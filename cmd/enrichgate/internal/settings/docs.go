@@ -147,7 +147,7 @@ func sampled(sources []SourceSpec) (all []Setting, asked map[string]bool) {
 	asked = map[string]bool{}
 	for _, s := range Table(sources) {
 		lead := len(sources) > 0 && s.Source == sources[0].Name
-		if s.Endpoint != "" || s.Source != "" && !lead && !s.Own && s.Kind != KindQuota {
+		if s.Endpoint != "" || s.Source != "" && !lead && !s.Own && s.Common != "quota" {
 			continue
 		}
 		asked[s.Name] = s.Required || lead && s.Secret && !s.Optional

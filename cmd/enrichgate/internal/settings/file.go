@@ -152,7 +152,7 @@ func (d *document) mapping(section string, m *yaml.Node, fail func(int, string, 
 
 // sections are the top-level keys that hold settings.
 func sections(sources []SourceSpec) []string {
-	names := []string{"opencti", "connector", "mq", "enrichgate"}
+	names := []string{"opencti", "connector", "mq", "s3", "enrichgate"}
 	for _, spec := range sources {
 		names = append(names, spec.Name)
 	}

@@ -94,7 +94,7 @@ func TestSamplesAsWritten(t *testing.T) {
 	fill := strings.NewReplacer("CONNECTOR_ID=ChangeMe", "CONNECTOR_ID="+testID, "id: 'ChangeMe'", "id: '"+testID+"'", "ChangeMe", "written")
 
 	var names, asked, live []string
-	for _, m := range regexp.MustCompile(`(?m)^(# )?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(env, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(# )?([A-Z0-9_]+)=(.*)$`).FindAllStringSubmatch(env, -1) {
 		names = append(names, m[2])
 		if m[1] == "" {
 			asked = append(asked, m[2])
@@ -125,9 +125,9 @@ func TestSamplesAsWritten(t *testing.T) {
 	var section string
 	names = nil
 	for l := range strings.SplitSeq(file, "\n") {
-		if m := regexp.MustCompile(`^([a-z_]+):$`).FindStringSubmatch(l); m != nil {
+		if m := regexp.MustCompile(`^([a-z0-9_]+):$`).FindStringSubmatch(l); m != nil {
 			section = m[1]
-		} else if m := regexp.MustCompile(`^  (# )?([a-z_]+): \S+.*$`).FindStringSubmatch(l); m != nil {
+		} else if m := regexp.MustCompile(`^  (# )?([a-z0-9_]+): \S+.*$`).FindStringSubmatch(l); m != nil {
 			names = append(names, section+"."+m[2])
 		}
 	}

@@ -397,10 +397,10 @@ func TestAliases(t *testing.T) {
 func TestNotices(t *testing.T) {
 	o := options(t, minimal(
 		"CONNECTOR_RUN_AND_TERMINATE=true", "CONNECTOR_LIVE_STREAM_ID=x", "OPENCTI_SOMETHING=x", "MQ_SERVICE_HOST=10.0.0.1",
-		"CONNECTOR_SEND_TO_QUEUE=false", "HTTPS_CA_CERTIFICATES=x", "OTHER=x", "CONNECTOR_AUTO=true", "OPENCTI_SSL_VERIFY=false",
+		"CONNECTOR_EXPOSE_METRICS=true", "HTTPS_CA_CERTIFICATES=x", "OTHER=x", "CONNECTOR_AUTO=true", "OPENCTI_SSL_VERIFY=false",
 		"ENRICHGATE_SERVICE_HOST=10.0.0.2", "ENRICHGATE_PORT=tcp://10.0.0.2:8080", "ENRICHGATE_PORT_8080_TCP_ADDR=10.0.0.2",
 	)...)
-	write(t, o, "config.yml", "connector: {confidence_level: 50, expose_metrics: true}\nx-common: 1\ns3: {endpoint: x}\nui: 1\n")
+	write(t, o, "config.yml", "connector: {confidence_level: 50, metrics_port: 1}\nx-common: 1\ns3: {unheard_of: x}\nui: 1\n")
 	s := load(t, o)
 	if len(s.Notices) != 11 || len(s.Warnings) != 5 {
 		t.Errorf("%d notices\n%s\n%d warnings\n%s", len(s.Notices), strings.Join(s.Notices, "\n"), len(s.Warnings), strings.Join(s.Warnings, "\n"))

@@ -92,7 +92,7 @@ func (l *loader) ruleAlways(name, text string) {
 // bind gives each connector its source, and fills in what follows from it.
 func (l *loader) bind() {
 	s := l.target.Settings
-	ids, names, ports := map[string]int{}, map[string]int{}, map[int]int{}
+	ids, names, callbacks := map[string]int{}, map[string]int{}, map[string]int{}
 	for i := range s.Connectors {
 		c := &s.Connectors[i]
 		l.bindSource(i, c)
@@ -117,10 +117,11 @@ func (l *loader) bind() {
 			l.connectorProblem(i, "name", fmt.Sprintf("the same as that of connectors[%d]; give each its own", first))
 		}
 		names[c.Name] = i
-		if first, again := ports[c.ListenAPIPort]; again && s.ListenProtocol == "API" {
-			l.connectorProblem(i, "listen_protocol_api_port", fmt.Sprintf("the same as that of connectors[%d]; each connector needs its own", first))
+		callback := strconv.Itoa(c.ListenAPIPort) + c.ListenAPIPath
+		if first, again := callbacks[callback]; again && s.ListenProtocol == "API" {
+			l.connectorProblem(i, "listen_protocol_api_path", fmt.Sprintf("the same, at the same port, as that of connectors[%d]", first))
 		}
-		ports[c.ListenAPIPort] = i
+		callbacks[callback] = i
 	}
 	for name, source := range s.Sources {
 		l.reserveAuto(name, source)

@@ -81,7 +81,7 @@ func TestSettingsDoNotPrintSecrets(t *testing.T) {
 	if strings.Contains(got, hunter) || strings.Contains(got, key[40:60]) {
 		t.Error(got)
 	}
-	if n := len(s.Secrets()); n != 10 {
+	if n := len(s.Secrets()); n != 12 {
 		t.Errorf("Secrets() has %d", n)
 	}
 	for _, v := range s.Values() {
@@ -186,7 +186,7 @@ func TestPEM(t *testing.T) {
 		{"MQ_USE_SSL_CERT=cert.pem", `MQ_USE_SSL_CERT="cert.pem": needs MQ_USE_SSL_KEY`},
 		{"ENRICHGATE_HTTP_TLS_CERT=cert.pem", `ENRICHGATE_HTTP_TLS_CERT="cert.pem": needs ENRICHGATE_HTTP_TLS_KEY`},
 		{"ENRICHGATE_HTTP_TLS_KEY=key.pem", "ENRICHGATE_HTTP_TLS_KEY: needs ENRICHGATE_HTTP_TLS_CERT"},
-		{"LISTEN_PROTOCOL_API_SSL_KEY=" + locked, "LISTEN_PROTOCOL_API_SSL_KEY: the key is encrypted; one without a passphrase is needed"},
+		{"LISTEN_PROTOCOL_API_SSL_KEY=" + locked, "LISTEN_PROTOCOL_API_SSL_KEY: the key is encrypted and needs LISTEN_PROTOCOL_API_SSL_PASSPHRASE"},
 		{"MQ_USE_SSL_KEY=" + locked, "MQ_USE_SSL_KEY: the key is encrypted and needs MQ_USE_SSL_PASSPHRASE"},
 	} {
 		o := options(t, minimal(tc.env)...)

@@ -42,8 +42,13 @@ type Settings struct {
 	ListenAPISSLKey Secret
 	// ListenAPISSLCert is PEM text.
 	ListenAPISSLCert string
+	// ListenAPISSLPassphrase opens ListenAPISSLKey.
+	ListenAPISSLPassphrase Secret
 	// QueueProtocol is "amqp" or "api": how bundles are handed to the platform.
 	QueueProtocol string
+
+	// Output is where bundles go.
+	Output Output
 
 	// MQHost overrides the broker's host of the registration; empty leaves it.
 	MQHost string
@@ -96,6 +101,8 @@ type Settings struct {
 	CacheMemory int64
 	// LedgerRetention is how long the ledger's entries are kept.
 	LedgerRetention time.Duration
+	// LedgerStateCheckpoint has the platform keep the ledger's totals.
+	LedgerStateCheckpoint bool
 	// AuditValues is "plain", "hashed" or "none": how values stand in the ledger.
 	AuditValues string
 	// Workers is how many messages are handled at the same time.
@@ -165,7 +172,7 @@ func (s *Settings) Origin(name string) string {
 func (s *Settings) Secrets() []string {
 	all := []Secret{
 		s.OpenCTIToken, s.AdminToken, s.ReadToken, s.MQPass, s.MQUseSSLPassphrase,
-		s.MQUseSSLKey, s.ListenAPISSLKey, s.HTTPTLSKey,
+		s.MQUseSSLKey, s.ListenAPISSLKey, s.ListenAPISSLPassphrase, s.HTTPTLSKey, s.Output.S3.SecretKey,
 	}
 	for _, source := range s.Sources {
 		all = slices.AppendSeq(all, maps.Values(source.Secrets))

@@ -28,7 +28,7 @@ func (l *loader) unknownKeys() {
 		case e.section == "enrichgate" || l.target.Sources[e.section] != nil:
 			l.unknown(Problem{Name: plain(path), Where: l.doc.where(e.line)},
 				closest(path, e.section+".", l.yamlNames(e.section)))
-		case e.section == "connector" || e.section == "opencti" || e.section == "mq":
+		case e.section == "connector" || e.section == "opencti" || e.section == "mq" || e.section == "s3":
 			l.ignored(plain(path)+" ("+l.doc.where(e.line)+")", strings.ToUpper(e.section+"_"+e.key))
 		}
 	}
@@ -46,7 +46,7 @@ func (l *loader) unknownSection(e entry) {
 			return
 		}
 	}
-	if best := closest(e.key, "", append(l.doc.sections, keyConnectors)); best != "" && e.key != "s3" {
+	if best := closest(e.key, "", append(l.doc.sections, keyConnectors)); best != "" {
 		l.unknown(p, best)
 		return
 	}
@@ -133,7 +133,7 @@ func (l *loader) unknown(p Problem, meant string) {
 // may count on it, as a warning.
 func (l *loader) ignored(shown, name string) {
 	what, official := elsewhere(name)
-	theirs := slices.ContainsFunc([]string{"OPENCTI_", "CONNECTOR_", "MQ_"}, func(p string) bool { return strings.HasPrefix(name, p) })
+	theirs := slices.ContainsFunc([]string{"OPENCTI_", "CONNECTOR_", "MQ_", "S3_"}, func(p string) bool { return strings.HasPrefix(name, p) })
 	switch {
 	case what != "":
 		l.target.Warnings = append(l.target.Warnings, shown+" has no effect here: "+what)
