@@ -72,6 +72,11 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 		f.page = a.page(healthy)
 		f.serve(netutil.LimitListener(ln, maxConnections), site(f.page, a.handler(false, healthy)))
 	}
+	if a.settings.ExposeMetrics {
+		if err := f.exposePycti(a.settings, a.registry); err != nil {
+			return f, err
+		}
+	}
 	// Only now: whoever reads this may come at once.
 	return f, a.dir.listensAt(path)
 }

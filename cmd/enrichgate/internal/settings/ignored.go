@@ -10,8 +10,6 @@ import (
 // other types of connectors. ok is false for a name that nobody documents.
 func elsewhere(name string) (what string, ok bool) {
 	switch name {
-	case "CONNECTOR_EXPOSE_METRICS", "CONNECTOR_METRICS_NAMESPACE", "CONNECTOR_METRICS_SUBSYSTEM", "CONNECTOR_METRICS_PORT":
-		return "metrics are served at ENRICHGATE_HTTP_LISTEN", true
 	case "CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT", "CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT_CONFIDENCE_LEVEL":
 		return "no account is made; OPENCTI_TOKEN is used", true
 	case "HTTPS_CA_CERTIFICATES", "REQUESTS_CA_BUNDLE":

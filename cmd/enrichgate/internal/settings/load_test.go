@@ -226,6 +226,7 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"ENRICHGATE_DATA_DIR=~/data", `ENRICHGATE_DATA_DIR="~/data": ~ is not expanded; write the whole path`},
 		{"ENRICHGATE_CACHE_MAX_SIZE=1MiB", `ENRICHGATE_CACHE_MAX_SIZE="1MiB": must be at least 16MiB`},
 		{"ENRICHGATE_CACHE_ENCRYPTION_KEY_FILE=nowhere", `ENRICHGATE_CACHE_ENCRYPTION_KEY_FILE="nowhere": no such file or directory`},
+		{"CONNECTOR_METRICS_NAMESPACE=a b", `CONNECTOR_METRICS_NAMESPACE="a b": a metric's name has letters, digits and underscores, and no digit first`},
 		{"ENRICHGATE_CACHE_MEMORY=1KiB", `ENRICHGATE_CACHE_MEMORY="1KiB": must be at least 1MiB`},
 		{"ENRICHGATE_CACHE_MEMORY=lots", `ENRICHGATE_CACHE_MEMORY="lots": not a size up to 1TiB; write for example 256MiB`},
 		{"ENRICHGATE_CACHE_MEMORY=9999999TiB", `ENRICHGATE_CACHE_MEMORY="9999999TiB": not a size up to 1TiB; write for example 256MiB`},
@@ -397,10 +398,10 @@ func TestAliases(t *testing.T) {
 func TestNotices(t *testing.T) {
 	o := options(t, minimal(
 		"CONNECTOR_RUN_AND_TERMINATE=true", "CONNECTOR_LIVE_STREAM_ID=x", "OPENCTI_SOMETHING=x", "MQ_SERVICE_HOST=10.0.0.1",
-		"CONNECTOR_EXPOSE_METRICS=true", "HTTPS_CA_CERTIFICATES=x", "OTHER=x", "CONNECTOR_AUTO=true", "OPENCTI_SSL_VERIFY=false",
+		"CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT=true", "HTTPS_CA_CERTIFICATES=x", "OTHER=x", "CONNECTOR_AUTO=true", "OPENCTI_SSL_VERIFY=false",
 		"ENRICHGATE_SERVICE_HOST=10.0.0.2", "ENRICHGATE_PORT=tcp://10.0.0.2:8080", "ENRICHGATE_PORT_8080_TCP_ADDR=10.0.0.2",
 	)...)
-	write(t, o, "config.yml", "connector: {confidence_level: 50, metrics_port: 1}\nx-common: 1\ns3: {unheard_of: x}\nui: 1\n")
+	write(t, o, "config.yml", "connector: {confidence_level: 50, auto_create_service_account_confidence_level: 1}\nx-common: 1\ns3: {unheard_of: x}\nui: 1\n")
 	s := load(t, o)
 	if len(s.Notices) != 11 || len(s.Warnings) != 5 {
 		t.Errorf("%d notices\n%s\n%d warnings\n%s", len(s.Notices), strings.Join(s.Notices, "\n"), len(s.Warnings), strings.Join(s.Warnings, "\n"))

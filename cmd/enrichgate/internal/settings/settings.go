@@ -50,6 +50,12 @@ type Settings struct {
 	// Output is where bundles go.
 	Output Output
 
+	// ExposeMetrics serves the Python client's metrics at MetricsPort, their names
+	// after MetricsNamespace and MetricsSubsystem where those are not empty.
+	ExposeMetrics                      bool
+	MetricsPort                        int
+	MetricsNamespace, MetricsSubsystem string
+
 	// MQHost overrides the broker's host of the registration; empty leaves it.
 	MQHost string
 	// MQPort overrides the port; 0 leaves it.

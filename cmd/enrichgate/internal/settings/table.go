@@ -117,6 +117,7 @@ func table(sources []SourceSpec) []row {
 		grouped("Connector", connectorRows()),
 		grouped("Connector", transportRows()),
 		grouped("Connector", outputRows()),
+		grouped("Connector", metricRows()),
 		grouped("RabbitMQ", mqRows()),
 		grouped("S3", s3Rows()),
 	)
@@ -184,6 +185,25 @@ func transportRows() []row {
 			Help: "Whether bundles go to RabbitMQ or through OpenCTI's API."},
 			also:  []string{"QUEUE_PROTOCOL"},
 			parse: oneOf(func(s *Settings) *string { return &s.QueueProtocol }, "amqp", "api")},
+	}
+}
+
+// metricRows are the metrics that the Python client serves.
+func metricRows() []row {
+	const word, otherwise = `^[a-zA-Z_][a-zA-Z0-9_]*$`, "a metric's name has letters, digits and underscores, and no digit first"
+	return []row{
+		{Setting: Setting{Name: "CONNECTOR_EXPOSE_METRICS", YAML: "connector.expose_metrics", Title: "Python client's metrics", Kind: KindBool, Default: "false",
+			Help: "Whether the metrics of the Python client are served too, under its names and on a port of their own; enrichgate's are at ENRICHGATE_HTTP_LISTEN."},
+			parse: boolean(func(s *Settings) *bool { return &s.ExposeMetrics })},
+		{Setting: Setting{Name: "CONNECTOR_METRICS_PORT", YAML: "connector.metrics_port", Title: "Their port", Kind: KindInt, Default: "9095",
+			Help: "Port of these metrics, on every address and without a token."},
+			parse: integer(1, 65535, func(s *Settings) *int { return &s.MetricsPort })},
+		{Setting: Setting{Name: "CONNECTOR_METRICS_NAMESPACE", YAML: "connector.metrics_namespace", Title: "Their namespace", Kind: KindText, DefaultNote: "none", Example: "opencti",
+			Help: "First part of the names of these metrics."},
+			parse: matching(word, otherwise, func(s *Settings) *string { return &s.MetricsNamespace })},
+		{Setting: Setting{Name: "CONNECTOR_METRICS_SUBSYSTEM", YAML: "connector.metrics_subsystem", Title: "Their subsystem", Kind: KindText, DefaultNote: "none", Example: "enrichgate",
+			Help: "Second part of the names of these metrics."},
+			parse: matching(word, otherwise, func(s *Settings) *string { return &s.MetricsSubsystem })},
 	}
 }
 
