@@ -208,15 +208,24 @@ func (t *trial) exampleOf(l *lookup) (found *fixture) {
 	return found
 }
 
-// statuses are 200 and those under which fixtures are kept.
+// statuses are those under which a gateway or proxy may say something, and those
+// under which the definition keeps answers.
 func (t *trial) statuses() []int {
-	all := []int{200, 204, 404}
+	all := []int{200, 204, 400, 404, 410, 422}
 	for _, x := range t.d.tests.Fixtures {
-		if class, _ := parseClass(x.Class); class.Keep() && !slices.Contains(all, x.Status) {
+		if class, _ := parseClass(x.Class); class.Keep() {
 			all = append(all, x.Status)
 		}
 	}
-	return all
+	for _, l := range t.d.lookups {
+		for _, r := range l.rules {
+			if r.class.Keep() {
+				all = append(all, r.statuses...)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // known are the answers that the definition declares as its own.
