@@ -148,6 +148,17 @@ func newConversion(in Input) (*conversion, error) {
 	return c, nil
 }
 
+// dateEntity gives the dates that STIX wants to a domain object that came
+// without: one that somebody typed in, for the platform's have theirs.
+func (c *conversion) dateEntity(facts []Facts) {
+	typed := extension(c.entity, mainExtension) == nil
+	if !typed || observable(text(c.entity, "type")) || c.entity["created"] != nil || len(facts) == 0 {
+		return
+	}
+	date := dated(facts[0].AsOf)
+	c.entity["created"], c.entity["modified"] = date, date
+}
+
 // output puts the bundle together. Author and marking come first because the
 // rest refers to them; with nothing said they are left out, and the bundle is
 // what came in.
@@ -155,6 +166,7 @@ func (c *conversion) output(in Input) Output {
 	objects := make([]Object, 0, len(c.made)+len(in.Context)+3)
 	if !c.counts.Empty() {
 		setAuthor(c.entity, c.authorID.(string))
+		c.dateEntity(in.Facts)
 		for _, object := range [...]Object{c.identity(), MarkingDefinition(c.marking)} {
 			if _, there := c.seen[text(object, "id")]; !there {
 				objects = append(objects, object)
