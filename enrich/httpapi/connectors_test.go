@@ -28,6 +28,7 @@ type vendor struct {
 	source  string
 	base    string                                               // path of its base URL
 	key     func(*http.Request) string                           // where the key stands
+	value   func(*http.Request) string                           // what is asked about
 	request func(base, key, value string) (*http.Request, error) // as a public connector makes it
 	answer  string                                               // a fixture, about 192.0.2.10
 	billed  atomic.Int64
@@ -35,8 +36,7 @@ type vendor struct {
 }
 
 func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	address := r.URL.Query().Get("ipAddress") + strings.TrimPrefix(r.URL.Path, v.base+"/ip_addresses/")
-	address = strings.TrimSuffix(address, v.base+"/check")
+	address := v.value(r)
 	if v.key(r) != vendorKey || !strings.HasPrefix(address, "198.51.100.") {
 		v.other.Add(1)
 		http.Error(w, "no", http.StatusUnauthorized)
@@ -62,7 +62,8 @@ func vendors(t *testing.T) []*vendor {
 	return []*vendor{
 		{
 			source: "abuseipdb", base: "/api/v2", answer: fixture(t, "abuseipdb/fixtures/found.json"),
-			key: func(r *http.Request) string { return r.Header.Get("Key") },
+			key:   func(r *http.Request) string { return r.Header.Get("Key") },
+			value: func(r *http.Request) string { return r.URL.Query().Get("ipAddress") },
 			request: func(base, key, value string) (*http.Request, error) {
 				r, err := http.NewRequest(http.MethodGet, base+"/check?maxAgeInDays=365&verbose=True&ipAddress="+value, nil)
 				if err == nil {
@@ -73,11 +74,24 @@ func vendors(t *testing.T) []*vendor {
 		},
 		{
 			source: "virustotal", base: "/api/v3", answer: fixture(t, "virustotal/fixtures/ip_found.json"),
-			key: func(r *http.Request) string { return r.Header.Get("x-apikey") },
+			key:   func(r *http.Request) string { return r.Header.Get("x-apikey") },
+			value: func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/api/v3/ip_addresses/") },
 			request: func(base, key, value string) (*http.Request, error) {
 				r, err := http.NewRequest(http.MethodGet, base+"/ip_addresses/"+value, nil)
 				if err == nil {
 					r.Header = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}, "X-Apikey": {key}, "X-Tool": {"OpenCTI VirusTotal Connector"}}
+				}
+				return r, err
+			},
+		},
+		{
+			source: "shodan", answer: fixture(t, "shodan/fixtures/host_found.json"),
+			key:   func(r *http.Request) string { return r.URL.Query().Get("key") },
+			value: func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/shodan/host/") },
+			request: func(base, key, value string) (*http.Request, error) {
+				r, err := http.NewRequest(http.MethodGet, base+"/shodan/host/"+value+"?key="+key, nil)
+				if err == nil {
+					r.Header = http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip, deflate"}, "User-Agent": {"python-requests/2.32.3"}}
 				}
 				return r, err
 			},
@@ -121,7 +135,7 @@ func declared(t *testing.T, v *vendor) *world {
 	return w
 }
 
-// The connectors for two more providers move over by their base URL and their
+// The connectors for three more providers move over by their base URL and their
 // key alone: the same bytes, two budgets of ten under sixty requests at once,
 // ten each on the vendor's own bill, and the vendor's key nowhere.
 func TestPublicConnectorsMoveOver(t *testing.T) {

@@ -25,7 +25,7 @@ func (s *Source) Token(r *http.Request) string {
 	}
 	for _, l := range s.d.lookups {
 		for i, h := range l.request.path.holes {
-			if got, ok := l.request.path.match(s.below(r)); ok && h.group == "secrets" {
+			if got, ok := l.request.path.match(s.below(r), "/"); ok && h.group == "secrets" {
 				return got[i]
 			}
 		}
@@ -98,8 +98,9 @@ func (s *Source) Match(r *http.Request) (enrich.Lookup, error) {
 func (s *Source) below(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	if base, err := url.Parse(s.base); err == nil && base.Path != "" {
-		if rest, ok := strings.CutPrefix(path, strings.TrimRight(base.EscapedPath(), "/")+"/"); ok {
-			path = "/" + rest
+		own := strings.TrimRight(base.EscapedPath(), "/")
+		if rest, ok := strings.CutPrefix(path, own); ok && (rest == "" || rest[0] == '/') {
+			path = rest
 		}
 	}
 	return path
@@ -108,9 +109,9 @@ func (s *Source) below(r *http.Request) string {
 // asked finds the value in a request that has the form of the lookup.
 func (s *Source) asked(l *lookup, r *http.Request) (value string, err error) {
 	path := s.below(r)
-	got, ok := l.request.path.match(path)
-	if !ok && path != "/" {
-		got, ok = l.request.path.match(strings.TrimSuffix(path, "/"))
+	got, ok := l.request.path.match(path, "/")
+	if !ok {
+		got, ok = l.request.path.match(strings.TrimSuffix(path, "/"), "/")
 	}
 	if !ok {
 		return "", enrich.ErrNotOffered
@@ -147,7 +148,7 @@ func (s *Source) askedInQuery(l *lookup, query url.Values, value string) (string
 			}
 			continue
 		}
-		got, ok := p.text.match(text)
+		got, ok := p.text.match(text, "")
 		if !ok {
 			return "", enrich.ErrNotOffered
 		}
@@ -232,12 +233,12 @@ func notTheSame(format string, args ...any) error {
 }
 
 // match finds what stands in the holes of a filled template. What is in a hole
-// has no slash.
-func (t template) match(s string) (got []string, ok bool) {
+// has none of the characters in bound.
+func (t template) match(s, bound string) (got []string, ok bool) {
 	s, ok = strings.CutPrefix(s, t.literals[0])
 	for i := 0; ok && i < len(t.holes); i++ {
 		next := t.literals[i+1]
-		end := strings.IndexByte(s, '/')
+		end := strings.IndexAny(s, bound)
 		if end < 0 {
 			end = len(s)
 		}

@@ -66,7 +66,7 @@ func TestTemplatesAreReadBackwards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, ok := tpl.match(c.in)
+		got, ok := tpl.match(c.in, "/")
 		all := ""
 		for _, g := range got {
 			all += g
