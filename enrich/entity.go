@@ -17,6 +17,9 @@ type Entity struct {
 	TLP []string
 	// Object is the entity in STIX form as the platform sent it.
 	Object stixconv.Object
+	// For is the type of the entity that this one is looked up for, which is in
+	// scope in its stead: an indicator's observable.
+	For string
 	// Granted are the ids of the organizations that the entity is shared with.
 	Granted []string
 }

@@ -77,8 +77,10 @@ func New(c Config) *Gateway {
 
 // Request asks for what a source knows about an entity.
 type Request struct {
-	Entity  Entity
-	Trigger quota.Trigger
+	Entity Entity
+	// Observables, of an indicator, are looked up in its stead.
+	Observables []Entity
+	Trigger     quota.Trigger
 	// Work, Playbook and Client say who asks, for the audit log and the budgets.
 	Work, Playbook, Client string
 	// Person and PlaybookName are names for people, as far as they are known.
@@ -160,7 +162,11 @@ func (r Result) Failed() (failed []Part) {
 // but a Part, because it never costs the others.
 func (g *Gateway) Enrich(ctx context.Context, r Request) (Result, error) {
 	began := g.now()
-	res, err := g.enrich(ctx, r)
+	answer := g.enrich
+	if len(r.Observables) > 0 {
+		answer = g.throughObservables
+	}
+	res, err := answer(ctx, r)
 	g.decided(began, r, res, err)
 	return res, err
 }

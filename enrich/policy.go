@@ -54,7 +54,7 @@ func (p Policy) CheckScope(e Entity) error {
 	stix := stixType(e)
 	for _, s := range p.Scope {
 		s = strings.TrimSpace(s)
-		if strings.EqualFold(s, e.Type) || strings.EqualFold(s, stix) {
+		if strings.EqualFold(s, e.Type) || strings.EqualFold(s, stix) || e.For != "" && strings.EqualFold(s, e.For) {
 			return nil
 		}
 	}

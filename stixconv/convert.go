@@ -53,6 +53,15 @@ type Counts struct {
 	ScoreSet, EPSSSet bool
 }
 
+// Plus adds the counts of two conversions.
+func (c Counts) Plus(d Counts) Counts {
+	return Counts{
+		Things: c.Things + d.Things, Relationships: c.Relationships + d.Relationships, Notes: c.Notes + d.Notes,
+		Labels: c.Labels + d.Labels, References: c.References + d.References, Hashes: c.Hashes + d.Hashes,
+		ScoreSet: c.ScoreSet || d.ScoreSet,
+	}
+}
+
 // Empty says that the facts added nothing.
 func (c Counts) Empty() bool { return c == Counts{} }
 

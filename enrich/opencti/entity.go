@@ -60,7 +60,10 @@ func (c *Connector) request(ctx context.Context, m message) (enrich.Request, err
 		r.Entity.Object = ownObject(read, m)
 	}
 	describe(&r.Entity)
-	return r, nil
+	if kind, _ := r.Entity.Object["type"].(string); kind == "indicator" {
+		r.Observables, err = c.observables(ctx, m, r.Entity)
+	}
+	return r, err
 }
 
 // read asks for the entity, and in the same breath who asked. What of that the
