@@ -56,6 +56,11 @@ func TestOneConnectorsTroubleIsNotTheOthers(t *testing.T) {
 	w.paidOnce(3)
 	openctitest.NoProblems(t, w.platform)
 	openctitest.NoProblems(t, other)
+	for _, m := range w.platform.PushMessages() {
+		if m.DeliveryMode != 2 || m.ContentEncoding != "utf-8" {
+			t.Errorf("delivery mode %d, content encoding %q", m.DeliveryMode, m.ContentEncoding)
+		}
+	}
 	if n, err := testutil.GatherAndCount(w.registry, "enrichgate_broker_connected"); err != nil || n != 3 {
 		t.Errorf("%d series of three connectors, %v", n, err)
 	}

@@ -25,7 +25,7 @@ type metrics struct {
 	bundles, pings, pingErrors  prometheus.Counter
 	retries, attempts, connects prometheus.Counter
 	sentAgain                   prometheus.Counter
-	connected, blocked          flag
+	connected, blocked          toggle
 	lastPing                    prometheus.Gauge
 }
 
@@ -51,8 +51,8 @@ func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
 		attempts:   counter("enrichgate_broker_connect_attempts_total", "Attempts to connect to RabbitMQ."),
 		connects:   counter("enrichgate_broker_connects_total", "Connections made to RabbitMQ."),
 		sentAgain:  counter("enrichgate_messages_sent_again_total", "Automatic messages about an entity that OpenCTI had sent by itself a short time before; they cost nothing while the answer is fresh."),
-		connected:  flag{gauge("enrichgate_broker_connected", "1 while messages can arrive: the listen queue is consumed, or the callback is served.")},
-		blocked:    flag{gauge("enrichgate_broker_blocked", "1 while RabbitMQ takes no messages because it is short of memory or disk; none are begun then.")},
+		connected:  toggle{gauge("enrichgate_broker_connected", "1 while messages can arrive: the listen queue is consumed, or the callback is served.")},
+		blocked:    toggle{gauge("enrichgate_broker_blocked", "1 while RabbitMQ takes no messages because it is short of memory or disk; none are begun then.")},
 		lastPing:   gauge("enrichgate_platform_last_ping_timestamp_seconds", "Time of the last ping that OpenCTI answered; 0 before the first."),
 	}
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_messages_parked",
@@ -64,10 +64,10 @@ func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
 	return m
 }
 
-// flag is a gauge that is set.
-type flag struct{ prometheus.Gauge }
+// toggle is a gauge of yes and no.
+type toggle struct{ prometheus.Gauge }
 
-func (f flag) set(yes bool) {
+func (f toggle) set(yes bool) {
 	if yes {
 		f.Set(1)
 		return

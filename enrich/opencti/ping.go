@@ -119,8 +119,8 @@ func (c *Connector) stateIs(state string) {
 		state = ""
 	}
 	c.stateMu.Lock()
+	defer c.stateMu.Unlock()
 	c.stored = state
-	c.stateMu.Unlock()
 	if c.cfg.OnState != nil {
 		c.cfg.OnState(state)
 	}

@@ -28,6 +28,21 @@ type paper struct {
 	// answers by operation replace the data of the answer.
 	answers map[string]string
 	sent    []map[string]any // the variables of each ping
+	// requests are all of them; said, if set, is told of each.
+	requests []paperRequest
+	said     func(query string, variables map[string]any)
+}
+
+type paperRequest struct {
+	Query     string
+	Variables map[string]any
+}
+
+// name is the name of a document's operation.
+func (p *paper) name(query string) string {
+	_, rest, _ := strings.Cut(query, " ")
+	name, _, _ := strings.Cut(strings.ReplaceAll(rest, " ", "("), "(")
+	return name
 }
 
 func newPaper() *paper { return &paper{asked: map[string][]time.Time{}, answers: map[string]string{}} }
@@ -37,17 +52,17 @@ func (p *paper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	var req struct {
-		Query     string
-		Variables map[string]any
-	}
+	var req paperRequest
 	if err := json.Unmarshal(body, &req); err != nil {
 		return nil, err
 	}
-	_, rest, _ := strings.Cut(req.Query, " ")
-	name, _, _ := strings.Cut(strings.ReplaceAll(rest, " ", "("), "(")
+	name := p.name(req.Query)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.requests = append(p.requests, req)
+	if p.said != nil {
+		p.said(req.Query, req.Variables)
+	}
 	p.asked[name] = append(p.asked[name], time.Now())
 	data := p.answers[name]
 	if data == "" {
