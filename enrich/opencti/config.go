@@ -61,6 +61,7 @@ type Config struct {
 	// registration, before any message is taken, and when a ping finds that
 	// somebody changed it. Empty means that nothing is known, not that nothing
 	// was spent.
+	// It is called once at a time.
 	OnState    func(string)
 	Log        *slog.Logger
 	Registerer prometheus.Registerer

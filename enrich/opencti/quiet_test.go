@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -83,6 +84,12 @@ func (p *paper) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func text(v any) string { s, _ := v.(string); return s }
+
+func (p *paper) lastSent() map[string]any {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent[len(p.sent)-1]
+}
 
 func (p *paper) count(name string) int {
 	p.mu.Lock()
@@ -205,34 +212,41 @@ func TestALongJobPingsItsWork(t *testing.T) {
 func TestState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaper()
+		var mu sync.Mutex
 		var told []string
+		heard := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			all := told
+			told = nil
+			return all
+		}
 		own := `{"spent":5}`
 		c := p.connector(t, func(c *Config) {
 			c.State = func() string { return own }
-			c.OnState = func(s string) { told = append(told, s) }
+			c.OnState = func(s string) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, s)
+			}
 			c.dialer = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("not today") }
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- c.Run(ctx) }()
 		<-time.After(30 * time.Second)
-		if len(told) == 0 || told[0] != `{"known":1}` || p.sent[0]["state"] != own {
-			t.Errorf("told %q, sent %v", told, p.sent)
+		if told := heard(); len(told) == 0 || told[0] != `{"known":1}` || p.lastSent()["state"] != own {
+			t.Errorf("told %q, sent %v", told, p.lastSent())
 		}
-		told = nil
 		p.mu.Lock()
 		p.answers["PingConnector"] = `{"pingConnector":{"connector_state":""}}`
 		p.answers["RegisterConnector"] = strings.Replace(`{"registerConnector":{"connector_state":"S","connector_user_id":"u","config":{"connection":{},"listen":"l"}}}`, `"S"`, quoted(own), 1)
 		p.mu.Unlock()
 		<-time.After(41 * time.Second)
-		reset := false
-		for _, s := range told {
-			reset = reset || s == ""
+		if told := heard(); !slices.Contains(told, "") || p.lastSent()["state"] != own {
+			t.Errorf("told %q, sent %v", told, p.lastSent())
 		}
-		if !reset || p.sent[len(p.sent)-1]["state"] != own {
-			t.Errorf("told %q, sent %v", told, p.sent[len(p.sent)-1])
-		}
-		info, _ := p.sent[0]["connectorInfo"].(map[string]any)
+		info, _ := p.lastSent()["connectorInfo"].(map[string]any)
 		if len(info) != 6 || info["buffering"] != false || info["queue_threshold"] != 500.0 {
 			t.Errorf("connector info: %v", info)
 		}
