@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	if kill, ok := os.LookupEnv(childKill); ok {
 		os.Exit(child(kill))
 	}
+	if broker, ok := os.LookupEnv(childFar); ok {
+		os.Exit(runFarEnd(broker))
+	}
 	os.Exit(openctitest.Main(m))
 }
 
