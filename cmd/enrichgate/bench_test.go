@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,29 +45,31 @@ func BenchmarkFromCache(b *testing.B) {
 	defer srv.Close()
 	id := openctitest.NewConnectorID()
 	q := newBenchQueues(b, broker.URL(), id)
+	dir := filepath.Join(b.TempDir(), "data")
+	start := func() (stop func()) { return startBenchDaemon(b, platform, srv.URL(), id, dir) }
 	q.fill(1, id, 0)
-	stop := startBenchDaemon(b, platform, srv.URL(), id)
-	defer stop()
-	waitFor(b, platform, 1)
-	results, size := q.drain()
+	stop := start()
 	ended := 1
+	waitFor(b, platform, ended)
+	stop()
+	results, size := q.drain()
 	var daemon, bare float64
 	b.Run("enrichgate", func(b *testing.B) {
-		var before, after runtime.MemStats
+		var before, after usage
 		for b.Loop() {
-			n := *benchMessages + benchWarm
-			q.fill(n, id, ended)
-			waitFor(b, platform, ended+benchWarm)
-			runtime.ReadMemStats(&before)
-			began, had := time.Now(), waitFor(b, platform, ended+benchWarm)
-			counts := waitFor(b, platform, ended+n)
-			runtime.ReadMemStats(&after)
-			ended += n
-			daemon = float64(*benchMessages) / time.Since(began).Seconds()
+			q.fill(*benchMessages+benchWarm, id, ended)
+			stop := start()
+			before.read(waitFor(b, platform, ended+benchWarm))
+			ended += *benchMessages + benchWarm
+			after.read(waitFor(b, platform, ended))
+			stop()
+			n := float64(*benchMessages)
+			daemon = n / after.at.Sub(before.at).Seconds()
 			b.ReportMetric(daemon, "messages/s")
-			b.ReportMetric(float64(total(counts)-total(had))/float64(*benchMessages), "requests/message")
-			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(*benchMessages), "allocs/message")
-			b.ReportMetric(float64(after.HeapInuse)/(1<<20), "MB-heap")
+			b.ReportMetric(float64(after.requests-before.requests)/n, "requests/message")
+			b.ReportMetric(float64((after.cpu-before.cpu).Microseconds())/n, "cpu-us/message")
+			b.ReportMetric(float64(after.memory.Mallocs-before.memory.Mallocs)/n, "allocs/message")
+			b.ReportMetric(float64(after.memory.HeapInuse)/(1<<20), "MB-heap")
 			q.purge()
 		}
 	})
@@ -84,11 +87,23 @@ func BenchmarkFromCache(b *testing.B) {
 	}
 }
 
-func total(counts map[string]int) (n int) {
-	for _, c := range counts {
-		n += c
+// usage is what this process and the platform have done so far.
+type usage struct {
+	at       time.Time
+	requests int
+	cpu      time.Duration
+	memory   runtime.MemStats
+}
+
+func (u *usage) read(counts map[string]int) {
+	u.at, u.requests = time.Now(), 0
+	for _, n := range counts {
+		u.requests += n
 	}
-	return n
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	u.cpu = time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	runtime.ReadMemStats(&u.memory)
 }
 
 // waitFor returns the platform's counts when n works have ended.
@@ -106,12 +121,12 @@ func waitFor(b *testing.B, platform string, n int) (counts map[string]int) {
 }
 
 // startBenchDaemon runs the daemon in this process.
-func startBenchDaemon(b *testing.B, platform, paid, id string) (stop func()) {
+func startBenchDaemon(b *testing.B, platform, paid, id, dir string) (stop func()) {
 	b.Helper()
 	s, err := settings.Load(settings.Options{Sources: sourceSpecs(), Dir: b.TempDir(), Environ: []string{
 		"OPENCTI_URL=" + platform, "OPENCTI_TOKEN=token-of-a-test", "CONNECTOR_ID=" + id, "CONNECTOR_LOG_LEVEL=error",
 		"PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL=" + paid, "PROOFPOINT_ET_INTELLIGENCE_API_KEY=" + apiKey, "PROOFPOINT_ET_INTELLIGENCE_QUOTA=none",
-		"ENRICHGATE_DATA_DIR=" + filepath.Join(b.TempDir(), "data"), "ENRICHGATE_HTTP_LISTEN=off",
+		"ENRICHGATE_DATA_DIR=" + dir, "ENRICHGATE_HTTP_LISTEN=off",
 	}})
 	if err != nil {
 		b.Fatal(err)
@@ -209,7 +224,7 @@ func (q *benchQueues) purge() {
 // bareWorkers and barePublishers are the daemon's own.
 const (
 	bareWorkers    = 64
-	barePublishers = 8
+	barePublishers = 32
 )
 
 // bare does what the protocol's AMQP half does, and nothing else.

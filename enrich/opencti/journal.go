@@ -15,17 +15,28 @@ import (
 // Journal remembers, per work or playbook step, what must not be done twice
 // when its message is delivered again. It is written before the act: an act
 // whose fate a crash hides counts as done. Safe for concurrent use.
+//
+// One writer puts all that has gathered while it wrote into its next
+// transaction, so that many who write at the same time share an fsync and a lone
+// one waits for nobody.
 type Journal struct {
 	db  *bolt.DB
 	now func() time.Time
 
+	queue  chan write
+	quit   chan struct{} // closed by Close
+	writer sync.WaitGroup
+
 	mu sync.Mutex
-	// soon are records that are written when there is time, and read from here
-	// until then; soonest is what is being written.
-	soon, soonest map[string]record
-	// wake has soon written; quit ends the writer.
-	wake, quit chan struct{}
-	writer     sync.WaitGroup
+	// soon are records that go with the next transaction, and are read from here
+	// until they are written; writing are those that it takes along.
+	soon, writing map[string]record
+}
+
+// write is a record on its way to the disk.
+type write struct {
+	key, value []byte
+	done       chan error // of room for one
 }
 
 var (
@@ -36,7 +47,15 @@ var (
 // journalKeeps is how long a message may take to come again.
 const journalKeeps = 7 * 24 * time.Hour
 
+var errJournalClosed = errors.New("the journal is closed")
+
 const (
+	// writeMost bounds a transaction.
+	writeMost = 1024
+	// soonWithin is how long a record may wait for others to be written with.
+	soonWithin = 100 * time.Millisecond
+	// closePatience bounds the wait for the last transaction.
+	closePatience = 5 * time.Second
 	// forgetEvery and forgetStep: old records are dropped in small steps, so
 	// that those who write do not wait long.
 	forgetEvery = time.Hour
@@ -70,8 +89,6 @@ func OpenJournal(path string, now func() time.Time) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	// Those who write at the same moment share an fsync; nobody waits long for company.
-	db.MaxBatchDelay = time.Millisecond
 	// Journals of before messages could be parked have no place for them.
 	err = db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(bucketParked)
@@ -80,7 +97,7 @@ func OpenJournal(path string, now func() time.Time) (*Journal, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: %w", err), db.Close())
 	}
-	j := &Journal{db: db, now: now, soon: map[string]record{}, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+	j := &Journal{db: db, now: now, queue: make(chan write, writeMost), quit: make(chan struct{}), soon: map[string]record{}}
 	j.writer.Go(j.write)
 	return j, nil
 }
@@ -123,7 +140,23 @@ func (j *Journal) put(key string, r record) error {
 	if err != nil {
 		return err
 	}
-	if err := j.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketMessages).Put([]byte(key), value) }); err != nil {
+	w := write{key: []byte(key), value: value, done: make(chan error, 1)}
+	select {
+	case j.queue <- w:
+	case <-j.quit:
+		return errJournalClosed
+	}
+	select {
+	case err = <-w.done:
+	case <-j.quit:
+		// It may be the last that is written.
+		select {
+		case err = <-w.done:
+		case <-time.After(closePatience):
+			err = errJournalClosed
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil

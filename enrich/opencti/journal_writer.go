@@ -3,7 +3,6 @@ package opencti
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -18,64 +17,89 @@ func (j *Journal) putSoon(key string, r record) {
 		return
 	}
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.soon[key] = r
-	j.mu.Unlock()
-	select {
-	case j.wake <- struct{}{}:
-	default:
-	}
 }
 
 func (j *Journal) unwritten(key string) (r record, there bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if r, there = j.soon[key]; !there {
-		r, there = j.soonest[key]
+		r, there = j.writing[key]
 	}
 	return r, there
 }
 
-// write writes what putSoon left, and drops old records now and then, until
-// Close. Whatever does not get written will be repeated.
+// write is the writer. Now and then it drops old records.
 func (j *Journal) write() {
-	old := time.NewTicker(forgetEvery)
+	old, soon := time.NewTicker(forgetEvery), time.NewTicker(soonWithin)
 	defer old.Stop()
+	defer soon.Stop()
 	j.forget()
 	for {
 		select {
-		case <-j.wake:
-			j.flush()
-		case <-j.quit:
-			j.flush()
-			return
+		case w := <-j.queue:
+			j.commit(j.gather(w))
+		case <-soon.C:
+			j.commit(nil)
 		case <-old.C:
 			j.forget()
+		case <-j.quit:
+			j.commit(j.gather())
+			return
 		}
 	}
 }
 
-func (j *Journal) flush() {
-	j.mu.Lock()
-	j.soonest, j.soon = j.soon, map[string]record{}
-	batch := maps.Clone(j.soonest)
-	j.mu.Unlock()
-	if len(batch) > 0 {
-		_ = j.db.Update(func(tx *bolt.Tx) error { // lost at worst: see putSoon
-			for key, r := range batch {
-				value, err := j.encode(key, r)
-				if err != nil {
-					return err
-				}
-				if err := tx.Bucket(bucketMessages).Put([]byte(key), value); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+// gather takes what has come meanwhile.
+func (j *Journal) gather(batch ...write) []write {
+	for len(batch) < writeMost {
+		select {
+		case w := <-j.queue:
+			batch = append(batch, w)
+		default:
+			return batch
+		}
 	}
+	return batch
+}
+
+// commit writes a batch, and what putSoon left, in one transaction.
+func (j *Journal) commit(batch []write) {
 	j.mu.Lock()
-	j.soonest = nil
+	for _, w := range batch {
+		delete(j.soon, string(w.key)) // it is older
+	}
+	j.writing, j.soon = j.soon, map[string]record{}
+	along := j.writing
 	j.mu.Unlock()
+	if len(batch)+len(along) == 0 {
+		return
+	}
+	err := j.db.Update(func(tx *bolt.Tx) error {
+		messages := tx.Bucket(bucketMessages)
+		for key, r := range along {
+			value, err := j.encode(key, r)
+			if err == nil {
+				err = messages.Put([]byte(key), value)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, w := range batch {
+			if err := messages.Put(w.key, w.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	j.mu.Lock()
+	j.writing = nil // lost at worst: see putSoon
+	j.mu.Unlock()
+	for _, w := range batch {
+		w.done <- err
+	}
 }
 
 // forget drops what is older than any redelivery. A failure leaves it for the next time.

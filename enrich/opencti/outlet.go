@@ -12,7 +12,7 @@ import (
 
 // publishers is how many messages' bundles are on their way at the same time;
 // each has a channel of its own, so that its returns are its own.
-const publishers = 8
+const publishers = 32
 
 // outlet is a connection that results leave by. A nil outlet, of a connector
 // that hands over by the API, is never blocked and publishes nothing.
