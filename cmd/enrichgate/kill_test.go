@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -10,11 +12,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/enrich/opencti/openctitest"
 	"github.com/enrichgate/enrichgate/enrich/opencti/sandbox"
+	provider "github.com/enrichgate/enrichgate/enrich/source/proofpoint/sandbox"
 )
 
 // childKill tells a child at which step, and at its how manyeth, to kill itself.
@@ -153,4 +157,55 @@ func TestKillAtEveryStep(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A daemon that is frozen longer than the broker's patience wakes up to a
+// connection that is gone; what it held comes again, and is paid for once.
+func TestFrozen(t *testing.T) {
+	broker := openctitest.TestBroker(t)
+	ctx := openctitest.Context(t)
+	beat := func(seconds string) {
+		if _, err := broker.Control(ctx, "eval", "application:set_env(rabbit, heartbeat, "+seconds+")."); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beat("1") // the lower of both sides' counts
+	defer beat("60")
+	w := newWorld(t, broker)
+	held := make(chan struct{})
+	w.provider.Handle(func(*http.Request, int) (provider.Reply, bool) {
+		<-held
+		return provider.Reply{}, false
+	})
+	cmd := w.spawn("never:0")
+	works, steps := w.burst(20, someDomain)
+	openctitest.Eventually(t, func() bool { return w.provider.Bill().Total > 0 }, "the provider is asked")
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	close(held) // the answers arrive while nobody reads them
+	waiting := func() int {
+		listen, _, err := w.platform.QueueDepth(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return listen
+	}
+	openctitest.Eventually(t, func() bool { return waiting() > 0 }, "the broker takes its messages back")
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	more, moreSteps := w.burst(4, someDomain)
+	w.ended(append(works, more...), append(steps, moreSteps...))
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %v to recover", took)
+	}
+	if err := errors.Join(cmd.Process.Kill(), cmd.Wait()); err == nil {
+		t.Error("it had ended before")
+	}
+	if n := w.provider.Bill().Total; n != 60 {
+		t.Errorf("20 domains cost %d calls", n)
+	}
+	w.balance(24 * 3)
 }
