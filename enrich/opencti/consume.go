@@ -93,6 +93,7 @@ func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error
 	if t.record, err = c.journal.get(key); err != nil {
 		return err
 	}
+	first := t.record.At.IsZero()
 	if t.record.Processed || m.Internal.Playbook != nil && t.record.Delivered {
 		return nil // only its acknowledgement was lost
 	}
@@ -113,7 +114,7 @@ func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error
 		c.log.Error("Error in message processing, nothing to report it to", "error", problem, "bytes", len(in.body))
 		return nil
 	}
-	if problem == nil && in.how != resumed && c.isLoop(m) {
+	if problem == nil && first && in.how != resumed && c.isLoop(m) {
 		c.metrics.message(messageLooped)
 		return c.answerLoop(ctx, t)
 	}
