@@ -162,7 +162,7 @@ func TestKillAtEveryStep(t *testing.T) {
 // A daemon that is frozen longer than the broker's patience wakes up to a
 // connection that is gone; what it held comes again, and is paid for once.
 func TestFrozen(t *testing.T) {
-	broker := openctitest.TestBroker(t)
+	broker := openctitest.OwnBroker(t)
 	ctx := openctitest.Context(t)
 	beat := func(seconds string) {
 		if _, err := broker.Control(ctx, "eval", "application:set_env(rabbit, heartbeat, "+seconds+")."); err != nil {

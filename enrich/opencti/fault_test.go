@@ -118,7 +118,7 @@ func TestAHalfOpenConnection(t *testing.T) {
 // nothing is given back, nothing is published twice.
 func TestResultsAreRefused(t *testing.T) {
 	t.Parallel()
-	broker := openctitest.TestBroker(t)
+	broker := openctitest.OwnBroker(t)
 	prefix := openctitest.Prefix()
 	w := newWorld(t, openctitest.StartPlatform(t, sandbox.Options{AMQPURL: broker.URL(), QueuePrefix: prefix}))
 	c := w.config("connector")
@@ -148,7 +148,7 @@ func TestResultsAreRefused(t *testing.T) {
 
 // A broker short of memory takes no results: nothing more is spent until it does.
 func TestTheBrokerIsShortOfMemory(t *testing.T) {
-	broker := openctitest.TestBroker(t)
+	broker := openctitest.OwnBroker(t)
 	w := newWorld(t, openctitest.StartPlatform(t, sandbox.Options{AMQPURL: broker.URL()}))
 	c := w.config("connector")
 	c.Workers = 2
@@ -184,7 +184,7 @@ func TestTheBrokerIsShortOfMemory(t *testing.T) {
 
 // A message held longer than the broker allows comes again and costs nothing.
 func TestTheBrokerTakesAMessageBack(t *testing.T) {
-	broker := openctitest.TestBroker(t)
+	broker := openctitest.OwnBroker(t)
 	ctx := openctitest.Context(t)
 	set := func(timeout, tick string) {
 		_, err := broker.Control(ctx, "eval", "application:set_env(rabbit, consumer_timeout, "+timeout+"), application:set_env(rabbit, channel_tick_interval, "+tick+").")
@@ -313,7 +313,7 @@ func TestStoppedInTheMiddle(t *testing.T) {
 // A result that is too large for the broker costs itself alone, whether we know
 // the limit or learn it.
 func TestAResultIsTooLarge(t *testing.T) {
-	broker := openctitest.TestBroker(t)
+	broker := openctitest.OwnBroker(t)
 	ctx := openctitest.Context(t)
 	limit := func(bytes string) {
 		_, err := broker.Control(ctx, "eval", "application:set_env(rabbit, max_message_size, "+bytes+"), persistent_term:put(max_message_size, "+bytes+").")

@@ -67,6 +67,17 @@ func TestBroker(tb testing.TB) *Broker {
 	return shared.broker
 }
 
+// OwnBroker is TestBroker for tests that control the node. It skips where
+// AMQP_URL names the broker.
+func OwnBroker(tb testing.TB) *Broker {
+	tb.Helper()
+	b := TestBroker(tb)
+	if b.dir == "" {
+		tb.Skip("SKIPPED, NOT TESTED: the broker of AMQP_URL is not ours to control")
+	}
+	return b
+}
+
 func startShared() (*Broker, error) {
 	if _, err := serverScript(); err != nil {
 		return nil, err
