@@ -28,7 +28,7 @@ func (p *Page) act(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the form has expired; go back and reload the page", http.StatusForbidden)
 		return
 	}
-	action, err := parseAction(Kind(r.PathValue("kind")), r.PostForm, p.cfg.Now())
+	action, err := parseAction(Kind(r.PathValue("kind")), r.PostForm, p.cfg.Shown())
 	action.By = who.name
 	said := ""
 	if err == nil {

@@ -24,6 +24,9 @@ type Config struct {
 	Log     *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Shown is the clock that the State is dated by, and ages and resets are
+	// told by; nil means Now.
+	Shown func() time.Time
 }
 
 // Page is the web page, an http.Handler for "/".
@@ -43,6 +46,9 @@ type Page struct {
 func New(c Config) *Page {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Shown == nil {
+		c.Shown = c.Now
 	}
 	p := &Page{cfg: c, files: embedded(), sessions: newSessions(c.Now), attempts: newAttempts(c.Now), closed: make(chan struct{})}
 	p.views = parseViews(p.files)

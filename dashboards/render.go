@@ -50,7 +50,7 @@ func (v view) In(t time.Time) string { return in(t, v.Now) }
 // end: half a page is worse than an error.
 func (p *Page) render(w http.ResponseWriter, r *http.Request, who visitor, status int, name, title string, data any) {
 	v := view{
-		Page: name, Title: title, Path: r.URL.RequestURI(), Theme: themeOf(r), Version: p.cfg.Version, Now: p.cfg.Now(),
+		Page: name, Title: title, Path: r.URL.RequestURI(), Theme: themeOf(r), Version: p.cfg.Version, Now: p.cfg.Shown(),
 		SignedIn: who.id != "", Reader: who.role >= reader, Admin: who.role == admin && p.cfg.Admin != nil,
 		MayAct: who.role != admin && p.cfg.AdminToken != "", Name: who.name, CSRF: who.csrf, Data: data,
 	}

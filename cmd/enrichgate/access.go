@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich/httpapi"
@@ -122,6 +123,12 @@ func (a *access) unanswered(ctx context.Context, err error) error {
 		return &exitError{exitUnreachable, fmt.Errorf("asking the running enrichgate (process %d): %w", a.daemon, err)}
 	}
 	return err
+}
+
+// now is the time by the clock that dates the books.
+func (a *access) now(ctx context.Context) (now time.Time, err error) {
+	err = a.call(ctx, request{method: http.MethodGet, path: "/local/v1/clock"}, &now)
+	return now, err
 }
 
 // call sends a request and decodes its answer.

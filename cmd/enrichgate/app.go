@@ -25,6 +25,8 @@ import (
 type app struct {
 	settings settings.Settings
 	log      *slog.Logger
+	// now dates the books: spending, answers, pauses. The demo's runs faster.
+	now      func() time.Time
 	registry *prometheus.Registry
 
 	dir      *dataDir
@@ -41,9 +43,14 @@ type app struct {
 }
 
 // openApp takes the data directory and opens everything in it. trace may be nil.
-func openApp(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step)) (a *app, err error) {
+func openApp(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step)) (*app, error) {
+	return openAppAt(s, log, command, trace, time.Now)
+}
+
+// openAppAt is openApp by another clock.
+func openAppAt(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step), now func() time.Time) (a *app, err error) {
 	a = &app{
-		settings: s, log: log, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{},
+		settings: s, log: log, now: now, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{},
 		recent: httpapi.NewRecent(), decisions: newRecentDecisions(s.Sources),
 	}
 	defer func() {
@@ -60,13 +67,13 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 		return a, err
 	}
 	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{
-		Accounts: a.accounts(), Retention: s.LedgerRetention, Values: quota.Values(s.AuditValues),
+		Accounts: a.accounts(), Retention: s.LedgerRetention, Values: quota.Values(s.AuditValues), Now: a.now,
 	}); err != nil {
 		return a, fmt.Errorf("ledger: %w", err)
 	}
 	a.registry.MustRegister(quota.NewCollector(a.ledger))
 	if a.cache, err = cache.Open(a.dir.file(fileCache), cache.Options{
-		FlightTimeout: flightTimeout(s), Memory: s.CacheMemory, MaxDisk: s.CacheMaxSize, Key: []byte(s.CacheKey.Reveal()), Log: log,
+		FlightTimeout: flightTimeout(s), Memory: s.CacheMemory, MaxDisk: s.CacheMaxSize, Key: []byte(s.CacheKey.Reveal()), Log: log, Now: a.now,
 	}); err != nil {
 		return a, err
 	}
@@ -103,7 +110,7 @@ func (a *app) openSource(s *settings.Source, trace func(enrich.Step)) error {
 	}
 	a.gateways[s.Spec.Name] = enrich.New(enrich.Config{
 		Source: source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: a.log, Registerer: a.registry, Trace: trace,
-		Exhaustion: exhaustion, MaxWait: s.MaxWait, Observe: a.observe,
+		Exhaustion: exhaustion, MaxWait: s.MaxWait, Observe: a.observe, Now: a.now,
 	})
 	return nil
 }

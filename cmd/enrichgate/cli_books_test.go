@@ -24,7 +24,7 @@ func TestOrdersOnTheSocketAndOnTheDirectory(t *testing.T) {
 			{"quota set-limit proofpoint_et_intelligence month 9500 --reason contract", 0, "9 500 units"},
 			{"quota set-floor proofpoint_et_intelligence month playbook 100 --reason incident", 0, "leaves 100 units"},
 			{"quota --jq .[0]|.used,.limit,.left,.floors.playbook", 0, "9300\n9500\n200\n100\n"},
-			{"source pause proofpoint_et_intelligence --for 10m --reason audit", 0, "paused until"},
+			{"source pause proofpoint_et_intelligence --for 10m --reason audit", 0, "is paused for 10m"},
 			{"quota --jq .[0].paused.reason", 0, "audit\n"},
 			{"lookup 198.51.100.77", exitUnavailable, "paused"},
 			{"source resume proofpoint_et_intelligence --reason done", 0, "may spend again"},

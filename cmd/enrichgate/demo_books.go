@@ -173,8 +173,8 @@ func (b *demoBooks) balance(ctx context.Context) (balance, error) {
 }
 
 // booksOnDisk reads the ledger that a daemon left behind.
-func booksOnDisk(env *environment, s settings.Settings) (answer httpapi.QuotaAnswer, err error) {
-	a, err := openApp(s, newLog(env, s), "demo", nil)
+func booksOnDisk(env *environment, s settings.Settings, clock demoClock) (answer httpapi.QuotaAnswer, err error) {
+	a, err := openAppAt(s, newLog(env, s), "demo", nil, clock.now)
 	if err != nil {
 		return answer, err
 	}

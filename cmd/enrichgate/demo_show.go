@@ -25,22 +25,30 @@ func (d *demoShow) header(c demoCmd, s settings.Settings, st *demoStage) {
 		folder = fmt.Sprintf("kept; %s paid so far", units(d.books.start.ledger()))
 	}
 	d.printf("%s", d.ink(bold, "enrichgate demo: the real connector between two sandboxes. Nothing leaves this machine."))
+	pace := ""
+	if c.Month > 0 {
+		pace = fmt.Sprintf("; a month of the books takes %s, a day %s", span(c.Month), span(c.Month/30))
+	}
 	d.printf(`
   provider   invents answers in the manner of ET Intelligence, and keeps its own bill
   platform   speaks OpenCTI's connector protocol, %s
-  connector  enrichgate %s, the code of 'enrichgate run', http://%s
-  quota      %s; playbooks leave the last tenth to people
-  data       %s, %s
+  connector  enrichgate %s, the code of 'enrichgate run'
+  page       http://%s/   admin token: %s
+  metrics    http://%[3]s/metrics
+  quota      %[5]s%[6]s; playbooks leave the last tenth to people
+  data       %[7]s, %[8]s
 
 An address costs 5 units, a domain 3, a file 1. In another terminal, try:
 
-  export ENRICHGATE_DATA_DIR=%[5]s
-  %[7]s quota
-  %[7]s lookup 198.51.100.250    # 5 units; once more, and it is 0
-  curl -H 'Authorization: Bearer %[8]s' 'http://%[3]s/api/v1/lookup?value=198.51.100.250'
+  export ENRICHGATE_DATA_DIR=%[7]s
+  %[9]s lookup 198.51.100.250 --why    # 5 units; once more, and it is 0
+  %[9]s quota --watch
+  %[9]s source pause proofpoint_et_intelligence --for 24h --reason 'to see what is kept'
+  %[9]s ledger list
+  curl -H 'Authorization: Bearer %[4]s' 'http://%[3]s/api/v1/lookup?value=198.51.100.250'
 
 Ctrl-C ends it and sums up. The totals count every message; not each one gets a line.
-`, st.platform.URL(), version(), s.HTTPListen, c.Quota, st.data(), folder, ourselves(), s.AdminToken.Reveal())
+`, st.platform.URL(), version(), s.HTTPListen, s.AdminToken.Reveal(), c.Quota, pace, st.data(), folder, ourselves())
 }
 
 // ourselves is how this program was called.
@@ -111,9 +119,14 @@ func (d *demoShow) totals(t tally, b balance) {
 	if !b.sound() {
 		colour = red
 	}
-	d.printf("%s", d.ink(colour, d.join("  ── ",
+	parts := []string{
 		fmt.Sprintf("%d messages, %s hits", t.messages, t.hits()),
-		fmt.Sprintf("%s spent, %d saved", units(b.ledger()-d.books.start.ledger()), t.saved), b.left(), b.String())))
+		fmt.Sprintf("%s spent, %d saved", units(b.ledger()-d.books.start.ledger()), t.saved), b.left(), b.String(),
+	}
+	if outlook := d.books.stage.state.Clock.outlook(b.usage); outlook != "" {
+		parts = append(parts, outlook)
+	}
+	d.printf("%s", d.ink(colour, d.join("  ── ", parts...)))
 }
 
 // summary holds the books against each other: the daemon's counts until it

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // demo runs one, and fails the test if it fails.
@@ -44,7 +45,7 @@ func figure(t *testing.T, out, name string) int {
 // data pays for nothing that the first one paid for.
 func TestDemo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
-	first := demo(t, "--data", dir, "--for", "3s", "--rate", "50", "--quota", "none")
+	first := demo(t, "--data", dir, "--for", "3s", "--rate", "50", "--month", "0", "--quota", "none")
 	calls := figure(t, first, "calls made")
 	if calls == 0 || figure(t, first, "units spent") != calls {
 		t.Errorf("%d calls", calls)
@@ -61,7 +62,7 @@ func TestDemo(t *testing.T) {
 		t.Errorf("without enrichgate: %d, want %d + %d", all, calls, saved)
 	}
 	// The beginning of the same traffic, on the same data.
-	second := demo(t, "--data", dir, "--for", "1s", "--rate", "10", "--quota", "none")
+	second := demo(t, "--data", dir, "--for", "1s", "--rate", "10", "--month", "0", "--quota", "none")
 	if n := figure(t, second, "calls made"); n != 0 {
 		t.Errorf("%d calls were paid for again", n)
 	}
@@ -105,7 +106,7 @@ func TestDemoEndsWithCtrlC(t *testing.T) {
 		interrupt()
 	}}
 	var errs strings.Builder
-	code := execute(environment{ctx: ctx, stdout: out, stderr: &errs}, []string{"demo", "--rate", "100", "--quota", "none"})
+	code := execute(environment{ctx: ctx, stdout: out, stderr: &errs}, []string{"demo", "--rate", "100", "--month", "0", "--quota", "none"})
 	t.Logf("%s%s", out, errs.String())
 	if code != 0 || errs.Len() > 0 {
 		t.Errorf("exit %d: %s", code, errs.String())
@@ -142,6 +143,8 @@ func TestDemoErrors(t *testing.T) {
 		{"--rate 0", exitUsage, "--rate"},
 		{"--for -1s", exitUsage, "--for"},
 		{"--quota lots", exitUsage, "--quota"},
+		{"--month 1s", exitUsage, "--month"},
+		{"--month 30m --quota 200/minute", exitUsage, "--month 0"},
 		{"--data " + running, 1, strconv.Itoa(port)},
 		{"--data " + strange, 1, "not a demo's"},
 	} {
@@ -259,5 +262,31 @@ func TestDemoPaper(t *testing.T) {
 	plain := newPaper(&environment{stdout: io.Discard})
 	if got := plain.ink(red, plain.cut(plain.join("", "a", "b"), 400)); got != "a · b" {
 		t.Errorf("%q", got)
+	}
+}
+
+// The demo's clock is the daemon's, faster: it goes on over a restart, and from
+// what it showed when its pace is changed.
+func TestDemoClock(t *testing.T) {
+	began := time.Date(2026, 4, 17, 12, 0, 0, 0, time.UTC)
+	c := newDemoClock(30*time.Minute, began)
+	first := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	for real, shown := range map[time.Duration]time.Time{
+		0: first, time.Minute: first.AddDate(0, 0, 1), 30 * time.Minute: first.AddDate(0, 0, 30), 500 * time.Millisecond: first.Add(12 * time.Minute),
+		366 * 24 * time.Hour: first.AddDate(0, 0, 366*1440), // more than a Duration holds
+	} {
+		if got := c.of(began.Add(real)); !got.Equal(shown) {
+			t.Errorf("%s: %s, want %s", real, got, shown)
+		}
+	}
+	slower := c.at(time.Hour, began.Add(time.Minute))
+	if got, want := slower.of(began.Add(3*time.Minute)), first.AddDate(0, 0, 2); !got.Equal(want) {
+		t.Errorf("after a change of pace: %s, want %s", got, want)
+	}
+	if got := c.real(24 * time.Hour); got != time.Minute {
+		t.Errorf("a day takes %s", got)
+	}
+	if _, err := (demoCmd{}).clock(c, true); err == nil {
+		t.Error("books of another clock go on by the real one")
 	}
 }

@@ -78,15 +78,10 @@ type ledgerListCmd struct {
 
 // Run lists the newest entries.
 func (l ledgerListCmd) Run(env *environment, c *cli) error {
-	f, err := l.filter(time.Now())
-	if err != nil {
-		return err
-	}
 	if l.Limit < 0 {
 		return &exitError{exitUsage, errors.New("--limit is a number from 0")}
 	}
-	f.Newest, f.Limit = true, l.Limit
-	return c.entries(env, l.Options, f)
+	return c.entries(env, l.Options, l.ledgerFilter, func(f *quota.Filter) { f.Newest, f.Limit = true, l.Limit })
 }
 
 type ledgerExportCmd struct {
@@ -96,18 +91,14 @@ type ledgerExportCmd struct {
 
 // Run writes everything that is asked for, JSON Lines unless told otherwise.
 func (l ledgerExportCmd) Run(env *environment, c *cli) error {
-	f, err := l.filter(time.Now())
-	if err != nil {
-		return err
-	}
 	if l.Output == "auto" && l.JQ == "" {
 		l.Output = "jsonl"
 	}
-	return c.entries(env, l.Options, f)
+	return c.entries(env, l.Options, l.ledgerFilter, func(*quota.Filter) {})
 }
 
 // entries prints what the filter wants.
-func (c *cli) entries(env *environment, o output.Options, f quota.Filter) (err error) {
+func (c *cli) entries(env *environment, o output.Options, l ledgerFilter, more func(*quota.Filter)) (err error) {
 	way, err := c.access(env, needBooks, "ledger")
 	if err != nil {
 		return err
@@ -117,6 +108,15 @@ func (c *cli) entries(env *environment, o output.Options, f quota.Filter) (err e
 	if err != nil {
 		return err
 	}
+	now, err := way.now(env.ctx)
+	if err != nil {
+		return err
+	}
+	f, err := l.filter(now)
+	if err != nil {
+		return err
+	}
+	more(&f)
 	resp, err := way.do(env.ctx, request{method: http.MethodGet, path: "/local/v1/ledger" + ledgerQuery(f)})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ func (a *app) localBooks(mux *http.ServeMux) {
 			panic(http.ErrAbortHandler) // a shortened answer must not look whole
 		}
 	})
+	mux.HandleFunc("GET /local/v1/clock", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.now()) })
 	mux.HandleFunc("POST /local/v1/ledger/verify", func(w http.ResponseWriter, _ *http.Request) {
 		entries, err := a.ledger.Verify()
 		v := verified{Entries: entries, Errors: []string{}}

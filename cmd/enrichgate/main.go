@@ -78,6 +78,8 @@ type cli struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the running connector whether it is ready; for container health checks."`
 
+	Rules      rulesCmd      `cmd:"" help:"Print recording and alerting rules for Prometheus."`
+	Dashboard  dashboardCmd  `cmd:"" help:"Print a dashboard for Grafana, to import."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 	Man        manCmd        `cmd:"" help:"Print the manual page."`
 	Complete   completeCmd   `cmd:"" name:"__complete" hidden:""`

@@ -21,11 +21,12 @@ type order struct {
 	Units   int64  `json:"units,omitempty"`
 	Trigger string `json:"trigger,omitempty"`
 	// Outcome is what became of uncertain units, ID of which reservation; 0 means all.
-	Outcome string     `json:"outcome,omitempty"`
-	ID      uint64     `json:"id,omitempty"`
-	Until   *time.Time `json:"until,omitempty"`
-	By      string     `json:"by"`
-	Reason  string     `json:"reason"`
+	Outcome string `json:"outcome,omitempty"`
+	ID      uint64 `json:"id,omitempty"`
+	// For is how long a pause lasts; 0 means until it is ended.
+	For    time.Duration `json:"for,omitempty"`
+	By     string        `json:"by"`
+	Reason string        `json:"reason"`
 }
 
 // done is the answer to an order.
@@ -54,8 +55,8 @@ func (a *app) local() http.Handler {
 		},
 		"pause": func(o order, who quota.Order) (int64, error) {
 			until := time.Time{}
-			if o.Until != nil {
-				until = *o.Until
+			if o.For > 0 {
+				until = a.now().Add(o.For)
 			}
 			return 0, a.ledger.Pause(o.Source, until, who)
 		},

@@ -16,7 +16,7 @@ import (
 
 // State implements dashboards.Reader.
 func (b *pageBackend) State(context.Context) dashboards.State {
-	now := time.Now()
+	now := b.app.now()
 	usages := b.app.ledger.Usage()
 	s := dashboards.State{At: now, Cache: b.cacheStats(), Health: b.health(now)}
 	for _, source := range b.app.settings.Enabled() {
@@ -248,7 +248,7 @@ func (b *pageBackend) clientList(usages []quota.Usage) []dashboards.Client {
 // spentBy fills in what each client spent as far back as the ledger knows.
 func (b *pageBackend) spentBy(all map[string]dashboards.Client) {
 	for name := range b.app.gateways {
-		spenders, err := b.app.ledger.Spenders(name, time.Unix(0, 0), time.Now())
+		spenders, err := b.app.ledger.Spenders(name, time.Unix(0, 0), b.app.now())
 		if err != nil {
 			b.app.log.Warn("the page cannot tell who spent", "error", err)
 			return

@@ -158,7 +158,7 @@ func TestDashboardOnTheRealDaemon(t *testing.T) {
 	}
 	prometheus := startPrometheus(t, s.HTTPListen)
 	env := &environment{ctx: t.Context(), stdout: io.Discard, stderr: os.Stderr}
-	d := startDemoDaemon(t.Context(), s, newDemoLog(env, s))
+	d := startDemoDaemon(t.Context(), s, newDemoLog(env, s), demoClock{})
 	defer func() {
 		if err := d.end(); err != nil {
 			t.Error(err)

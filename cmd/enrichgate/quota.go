@@ -97,7 +97,11 @@ func (q quotaShowCmd) Run(env *environment, c *cli) (err error) {
 		if err != nil {
 			return err
 		}
-		return q.print(env, sources, time.Now())
+		now, err := way.now(env.ctx)
+		if err != nil {
+			return err
+		}
+		return q.print(env, sources, now)
 	}
 	if !q.Watch {
 		return show()

@@ -38,8 +38,13 @@ func newLog(env *environment, s settings.Settings) *slog.Logger {
 // serve builds everything in order, serves until ctx ends, and stops in
 // reverse: messages first, then the HTTP listeners, so that the metrics see the
 // drain, then the stores.
-func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace func(enrich.Step)) (err error) {
-	a, err := openApp(s, log, "run", trace)
+func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace func(enrich.Step)) error {
+	return serveAt(ctx, s, log, trace, time.Now)
+}
+
+// serveAt is serve by another clock.
+func serveAt(ctx context.Context, s settings.Settings, log *slog.Logger, trace func(enrich.Step), now func() time.Time) (err error) {
+	a, err := openAppAt(s, log, "run", trace, now)
 	if err != nil {
 		return err
 	}

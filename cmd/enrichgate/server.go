@@ -149,7 +149,7 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 		health(w, checks)
 	})
 	api := httpapi.New(httpapi.Config{
-		Sources: a.apiSources(), Ledger: a.ledger, Cache: a.cache, Clients: a.clients, ClientsChanged: a.clientsChanged, Recent: a.recent, Repeats: a.repeats,
+		Sources: a.apiSources(), Ledger: a.ledger, Cache: a.cache, Clients: a.clients, ClientsChanged: a.clientsChanged, Recent: a.recent, Repeats: a.repeats, Now: a.now,
 		AdminToken: a.settings.AdminToken.Reveal(), ReadToken: a.settings.ReadToken.Reveal(), Local: local, Metrics: a.requests, Log: a.log,
 	})
 	mux.Handle("/api/v1/", api)

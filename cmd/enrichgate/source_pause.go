@@ -13,16 +13,14 @@ type sourcePauseCmd struct {
 
 // Run pauses a source.
 func (p sourcePauseCmd) Run(env *environment, c *cli) error {
-	o := order{Source: p.Source, Reason: p.Reason}
 	if p.For < 0 {
 		return &exitError{exitUsage, errors.New("--for is a time to come, such as 10m")}
 	}
 	until := "until it is resumed"
 	if p.For > 0 {
-		at := time.Now().Add(p.For).Truncate(time.Second)
-		o.Until, until = &at, "until "+at.Format("15:04:05")
+		until = "for " + span(p.For)
 	}
-	_, err := c.give(env, "pause", o)
+	_, err := c.give(env, "pause", order{Source: p.Source, For: p.For, Reason: p.Reason})
 	if err == nil {
 		env.say("%s is paused %s", p.Source, until)
 	}
