@@ -71,12 +71,14 @@ type request struct {
 	method, path string
 	header       http.Header
 	body         any
+	// raw is a body that is sent as it is.
+	raw []byte
 }
 
 // do sends a request; the caller closes the answer's body. A problem comes
 // back as an error with the exit code that it has everywhere.
 func (a *access) do(ctx context.Context, r request) (*http.Response, error) {
-	var body io.Reader
+	body := io.Reader(bytes.NewReader(r.raw))
 	if r.body != nil {
 		b, err := json.Marshal(r.body)
 		if err != nil {

@@ -27,6 +27,9 @@ type lookupCmd struct {
 	STIX     bool          `name:"stix" help:"The STIX bundles alone, one a line." xor:"form"`
 	Yes      bool          `help:"Do not ask before a long list is paid for." short:"y"`
 	output.Options
+
+	// warm fills the cache and prints nothing.
+	warm bool
 }
 
 // askAbove is how many values are looked up without asking whether they may
@@ -53,7 +56,7 @@ func (l lookupCmd) Run(env *environment, c *cli) (err error) {
 	}
 	defer func() { err = errors.Join(err, way.close()) }()
 	b := &lookupBatch{cmd: l, env: env, way: way, values: values, form: form}
-	if len(values) > 1 {
+	if len(values) > 1 || l.warm {
 		if err := b.agree(); err != nil {
 			return err
 		}

@@ -182,12 +182,12 @@ func (b *lookupBatch) agree() error {
 		return err
 	}
 	b.env.say("%s", b.words(price))
-	if price.Units == 0 || len(b.values) <= askAbove || b.cmd.Yes || b.cmd.NoSpend || b.cmd.MaxUnits > 0 {
+	if price.Units == 0 || len(b.values) <= askAbove && !b.cmd.warm || b.cmd.Yes || b.cmd.NoSpend || b.cmd.MaxUnits > 0 {
 		return nil
 	}
 	yes, err := b.env.confirm(b.env.ctx, "go on?")
 	if err == nil && !yes {
-		err = &exitError{exitUsage, fmt.Errorf("a list of more than %d values that may cost %s units needs a word: --yes, --max-units N or --no-spend", askAbove, grouped(price.Units))}
+		err = &exitError{exitUsage, fmt.Errorf("what may cost %s units needs a word: --yes or --max-units N", grouped(price.Units))}
 	}
 	return err
 }

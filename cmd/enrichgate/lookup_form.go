@@ -21,6 +21,8 @@ type lookupForm interface {
 
 func (l lookupCmd) form(env *environment) (lookupForm, error) {
 	switch {
+	case l.warm:
+		return &warmForm{stixForm{env: env}}, nil
 	case l.STIX:
 		return &stixForm{env: env}, nil
 	case l.Why:

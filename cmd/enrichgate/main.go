@@ -71,6 +71,7 @@ type cli struct {
 	Lookup  lookupCmd  `cmd:"" help:"Look a value up: an IP address, a domain or a file hash."`
 	Quota   quotaCmd   `cmd:"" help:"Show what was spent and what is left."`
 	Ledger  ledgerCmd  `cmd:"" help:"Read the audit log of everything that was spent."`
+	Cache   cacheCmd   `cmd:"" help:"Look into the cache, fill it, empty it."`
 	Source  sourceCmd  `cmd:"" help:"Sources: list, show, test, lint, new; pause and resume."`
 	Client  clientCmd  `cmd:"" help:"Say who may use the HTTP API and the proxy."`
 	Demo    demoCmd    `cmd:"" help:"Show the whole thing at work: no key, no broker, no OpenCTI, no network."`

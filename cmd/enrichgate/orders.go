@@ -81,6 +81,7 @@ func (a *app) local() http.Handler {
 		})
 	}
 	a.localBooks(mux)
+	a.localCache(mux)
 	return mux
 }
 
@@ -100,6 +101,14 @@ func answer(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the client may be gone
 }
 
+// whoami is who runs the command.
+func whoami() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "command line"
+}
+
 // give sends an order in the name of whoever runs the command.
 func (c *cli) give(env *environment, kind string, o order) (answer done, err error) {
 	way, err := c.access(env, needBooks, kind)
@@ -107,9 +116,6 @@ func (c *cli) give(env *environment, kind string, o order) (answer done, err err
 		return answer, err
 	}
 	defer func() { err = errors.Join(err, way.close()) }()
-	o.By = "command line"
-	if u, err := user.Current(); err == nil {
-		o.By = u.Username
-	}
+	o.By = whoami()
 	return answer, way.call(env.ctx, request{method: http.MethodPost, path: "/local/v1/orders/" + kind, body: o}, &answer)
 }
