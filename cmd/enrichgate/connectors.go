@@ -114,13 +114,23 @@ func callbackAddress(c settings.Connector) string {
 
 // platformClient is the GraphQL client, with the operator's idea of TLS.
 func platformClient(s settings.Settings) (*opencti.Client, error) {
+	client, headers, err := platformHTTP(s)
+	if err != nil {
+		return nil, err
+	}
+	return opencti.NewClient(opencti.ClientConfig{URL: s.OpenCTIURL, Token: s.OpenCTIToken.Reveal(), Headers: headers, HTTP: client}), nil
+}
+
+// platformHTTP is how the platform is spoken to: which certificates are
+// believed, and what goes with every request.
+func platformHTTP(s settings.Settings) (*http.Client, http.Header, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = s.Workers                                                       // one kept connection a message in hand
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.OpenCTISSLVerify} //nolint:gosec // the operator's explicit choice, warned about
 	if s.OpenCTICA != "" {
 		tlsConfig.RootCAs = x509.NewCertPool()
 		if !tlsConfig.RootCAs.AppendCertsFromPEM([]byte(s.OpenCTICA)) {
-			return nil, errors.New("OPENCTI_SSL_VERIFY holds no certificate")
+			return nil, nil, errors.New("OPENCTI_SSL_VERIFY holds no certificate")
 		}
 	}
 	transport.TLSClientConfig = tlsConfig
@@ -128,8 +138,5 @@ func platformClient(s settings.Settings) (*opencti.Client, error) {
 	for _, h := range s.OpenCTICustomHeaders {
 		headers.Set(h.Name, h.Value.Reveal())
 	}
-	return opencti.NewClient(opencti.ClientConfig{
-		URL: s.OpenCTIURL, Token: s.OpenCTIToken.Reveal(), Headers: headers,
-		HTTP: &http.Client{Transport: transport, Timeout: time.Minute},
-	}), nil
+	return &http.Client{Transport: transport, Timeout: time.Minute}, headers, nil
 }
