@@ -225,3 +225,22 @@ virustotal:
 		t.Errorf("got %q", got)
 	}
 }
+
+// CONNECTOR_MAX_TLP opens the source of its connector, and no other.
+func TestConnectorsMaxTLP(t *testing.T) {
+	keys := []string{"CONNECTOR_ID=" + idA, "VIRUSTOTAL_API_KEY=key", "PROOFPOINT_ET_INTELLIGENCE_API_KEY=key", "CONNECTOR_SOURCE=virustotal"}
+	for given, want := range map[string][2]string{ // of virustotal, and of the other
+		"TLP:RED":   {"TLP:RED", "TLP:AMBER+STRICT"},
+		"TLP:GREEN": {"TLP:GREEN", "TLP:GREEN"},
+	} {
+		s := load(t, several(t, "", append(keys, "CONNECTOR_MAX_TLP="+given)...))
+		if got := [2]string{s.Sources["virustotal"].MaxTLP, et(s).MaxTLP}; got != want {
+			t.Errorf("%s: got %q, want %q", given, got, want)
+		}
+	}
+	list := "connectors: [{id: " + idA + ", source: virustotal}]\n"
+	s := load(t, several(t, list, "VIRUSTOTAL_API_KEY=key", "CONNECTOR_MAX_TLP=TLP:RED"))
+	if got := s.Sources["virustotal"].MaxTLP; got != "TLP:AMBER+STRICT" {
+		t.Errorf("a list: got %s", got)
+	}
+}

@@ -250,20 +250,24 @@ func choice(from []string, field func(*Settings) *[]string) parser {
 	}
 }
 
+// tlpLevels are the levels of TLP 2.0, the mildest first.
+func tlpLevels() []string {
+	return []string{"TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"}
+}
+
 // tlp accepts a marking with or without "TLP:", in any case. TLP:WHITE is the
 // old name of TLP:CLEAR.
 func tlp(field func(*Settings) *string) parser {
 	return func(t *target, v string) (string, error) {
-		name := strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(v)), "TLP:")
-		switch name {
-		case "WHITE":
-			name = "CLEAR"
-		case "CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED":
-		default:
+		name := "TLP:" + strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(v)), "TLP:")
+		if name == "TLP:WHITE" {
+			name = "TLP:CLEAR"
+		}
+		if !slices.Contains(tlpLevels(), name) {
 			return "", errors.New("not a TLP; write TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED")
 		}
-		*field(t.Settings) = "TLP:" + name
-		return "TLP:" + name, nil
+		*field(t.Settings) = name
+		return name, nil
 	}
 }
 

@@ -126,6 +126,7 @@ func (l *loader) bind() {
 	for name, source := range s.Sources {
 		l.reserveAuto(name, source)
 	}
+	l.narrow()
 	if c := s.Connectors; !l.listed && len(c) == 1 {
 		l.follows("CONNECTOR_SOURCE", c[0].Source)
 		l.follows("CONNECTOR_NAME", c[0].Name)
@@ -133,10 +134,28 @@ func (l *loader) bind() {
 	}
 }
 
+// narrow keeps CONNECTOR_MAX_TLP from opening more than the source of that
+// connector: for every other it can only be stricter than the source's default.
+func (l *loader) narrow() {
+	s := l.target.Settings
+	for _, spec := range l.o.Sources {
+		g, given := l.given[spec.prefix()+"MAX_TLP"]
+		own := g.name == spec.prefix()+"MAX_TLP" || g.name == spec.Name+".max_tlp"
+		if !given || own || !l.listed && s.Connectors[0].Source == spec.Name {
+			continue
+		}
+		source, byDefault := s.Sources[spec.Name], cmp.Or(spec.MaxTLP, defaultMaxTLP)
+		if slices.Index(tlpLevels(), source.MaxTLP) > slices.Index(tlpLevels(), byDefault) {
+			source.MaxTLP = byDefault
+			l.follows(spec.prefix()+"MAX_TLP", byDefault)
+		}
+	}
+}
+
 // follows writes down a value that follows from others.
 func (l *loader) follows(name, value string) {
 	for i, v := range l.target.values {
-		if v.Name == name && v.Origin == "default" {
+		if v.Name == name {
 			l.target.values[i].Value = value
 		}
 	}

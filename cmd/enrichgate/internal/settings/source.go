@@ -186,7 +186,7 @@ func sourceSecret(source, name string) parser {
 
 func sourcePolicyRows(spec SourceSpec) []row {
 	return []row{
-		{Setting: Setting{Name: "MAX_TLP", YAML: "max_tlp", Title: "highest TLP", Kind: KindTLP, Default: cmp.Or(spec.MaxTLP, "TLP:AMBER+STRICT"), For: NeedLookup,
+		{Setting: Setting{Name: "MAX_TLP", YAML: "max_tlp", Title: "highest TLP", Kind: KindTLP, Default: cmp.Or(spec.MaxTLP, defaultMaxTLP), For: NeedLookup,
 			Help: "Highest marking of an entity that may be looked up; newer releases of the public connectors call it CONNECTOR_MAX_TLP, which is read too."},
 			also: []string{"CONNECTOR_MAX_TLP"}, alsoYAML: "connector.max_tlp",
 			parse: tlp(of(spec, func(s *Source) *string { return &s.MaxTLP }))},

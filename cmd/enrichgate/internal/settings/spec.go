@@ -143,6 +143,9 @@ func (s SourceSpec) endpointNames() []string {
 	return names
 }
 
+// defaultMaxTLP holds where a source names none.
+const defaultMaxTLP = "TLP:AMBER+STRICT"
+
 const century = 100 * 365 * day
 
 // bounds of a parameter.
