@@ -75,10 +75,29 @@ func New(c Config) *API {
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.method+" "+r.path, a.guarded(r))
 	}
-	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
-		Problem(w, Details{Status: http.StatusNotFound, Type: typeNotFound, Title: "there is no such path; see /api/v1/openapi.json"})
-	})
+	a.mux.HandleFunc(apiPrefix, a.elsewhere)
 	return a
+}
+
+const apiPrefix = "/api/v1/"
+
+// elsewhere answers what no route does: a path that there is not, or one that
+// is not for this method.
+func (a *API) elsewhere(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := *r
+		other.Method = method
+		if _, pattern := a.mux.Handler(&other); pattern != apiPrefix {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		Problem(w, notFound("there is no such path; see /api/v1/openapi.json"))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	Problem(w, Details{Status: http.StatusMethodNotAllowed, Type: typeMethod, Title: "this path is for " + strings.Join(allowed, ", ")})
 }
 
 // route is one operation: who may call it and what it does.

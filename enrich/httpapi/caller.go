@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -63,13 +64,14 @@ type doors struct {
 	local       bool
 	clients     *clients.Store
 	failures    *failures
+	log         *slog.Logger
 }
 
 func newDoors(c Config) *doors {
 	return &doors{
 		admin: sha256.Sum256([]byte(c.AdminToken)), hasAdmin: c.AdminToken != "",
 		read: sha256.Sum256([]byte(c.ReadToken)), hasRead: c.ReadToken != "",
-		local: c.Local, clients: c.Clients, failures: newFailures(c.Now),
+		local: c.Local, clients: c.Clients, failures: newFailures(c.Now), log: c.Log,
 	}
 }
 
@@ -119,8 +121,16 @@ func (d *doors) judge(r *http.Request, token string) (caller, *Details) {
 	case isReader && d.hasRead:
 		return caller{role: reader, name: "read", trigger: quota.API}, nil
 	}
-	d.failures.note(from)
+	d.failed(from)
 	return caller{}, unauthorized("nobody has this token")
+}
+
+// failed counts a wrong token. Only the last one that is listened to is logged,
+// so that whoever guesses does not fill the log.
+func (d *doors) failed(from string) {
+	if d.failures.note(from) {
+		d.log.Warn("an address presents wrong tokens and is not listened to for a while", "address", from)
+	}
 }
 
 func (d *doors) judgeClient(token, from string) (caller, *Details) {
@@ -131,7 +141,7 @@ func (d *doors) judgeClient(token, from string) (caller, *Details) {
 	if wait := d.failures.wait(from); wait > 0 {
 		return caller{}, tooMany(wait)
 	}
-	d.failures.note(from)
+	d.failed(from)
 	if errors.Is(err, clients.ErrExpired) {
 		return caller{}, unauthorized("this client's token has expired")
 	}

@@ -122,6 +122,9 @@ func TestWrongTokensAreRateLimited(t *testing.T) {
 	}
 	w.want(200, "", "GET", "/api/v1/quota", client, "")
 	w.want(429, "too-many-attempts", "GET", "/api/v1/quota", "egc_"+strings.Repeat("A", 43), "")
+	if n := strings.Count(w.log.String(), "wrong tokens"); n != 1 {
+		t.Errorf("%d lines in the log", n)
+	}
 	now = now.Add(time.Minute)
 	w.want(200, "", "GET", "/api/v1/quota", adminToken, "")
 }

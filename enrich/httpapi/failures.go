@@ -30,8 +30,8 @@ func newFailures(now func() time.Time) *failures {
 	return &failures{now: now, seen: map[string]*tries{}}
 }
 
-// note counts one.
-func (f *failures) note(address string) {
+// note counts one, and says whether it was the one too many.
+func (f *failures) note(address string) (last bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()
@@ -41,6 +41,7 @@ func (f *failures) note(address string) {
 		f.seen[f.slotLocked(address, now)] = t
 	}
 	t.count++
+	return t.count == mostFailures
 }
 
 // wait is how many seconds the address has to wait before it is listened to.

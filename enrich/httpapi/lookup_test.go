@@ -89,6 +89,12 @@ func TestBadQuestionsAreAnsweredInOneLine(t *testing.T) {
 	w.want(400, "application/xml", "POST", "/api/v1/lookups", adminToken, "<x/>", "Content-Type: application/xml")
 	w.want(413, "too-large", "POST", "/api/v1/lookups", adminToken, `{"values":["`+strings.Repeat("x", 1<<20)+`"]}`)
 	w.want(404, "not-found", "GET", "/api/v1/nothing", adminToken, "")
+	if resp := w.want(405, "method-not-allowed", "POST", "/api/v1/lookup", adminToken, ""); resp.Header.Get("Allow") != "GET" {
+		t.Error(resp.Header)
+	}
+	if resp := w.want(405, "DELETE", "PATCH", "/api/v1/cache/x/y/z", adminToken, ""); resp.Header.Get("Allow") != "GET, DELETE" {
+		t.Error(resp.Header)
+	}
 	w.bill(0)
 	w.spent(0)
 }

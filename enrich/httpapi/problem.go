@@ -21,6 +21,7 @@ const (
 	typeTooManyTries     = "too-many-attempts"
 	typeInvalid          = "invalid-input"
 	typeTooLarge         = "too-large"
+	typeMethod           = "method-not-allowed"
 	typeNotFound         = "not-found"
 	typeNotOffered       = "not-offered"
 	typeConflict         = "conflict"
