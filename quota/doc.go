@@ -15,8 +15,15 @@
 // of it, whichever side the provider books it on.
 //
 // Nothing in the audit log is ever changed: each step is a new entry, chained
-// by hash to the one before. The clock that counts never runs backwards, so a
-// window cannot reopen by setting the clock back.
+// by hash to the one before. What operators, providers (Reconcile) and
+// checkpoints (Restore) say of a window are entries too, and the books follow
+// from the entries alone: Verify makes them again and compares.
+//
+// One goroutine writes (writer.go): it decides a batch in memory, writes it as
+// one transaction and answers. After a failed write nobody knows what is on
+// disk, so the file is read anew before anything else is granted (mend.go).
+//
+// README.md follows a day in numbers and says every rule.
 //
 // Not promised: a ledger shared between processes. One process owns the file.
 package quota

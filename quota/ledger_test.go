@@ -252,3 +252,18 @@ func TestFlippedByteIsRefused(t *testing.T) {
 		t.Fatalf("opened with 0 spent: %v", err)
 	}
 }
+
+// A second process does not get the file, and learns so at once.
+func TestOneProcessOwnsTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := openLedger(t, path, "5/day", nil)
+	began := time.Now()
+	_, err := Open(path, Options{})
+	if err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("opened twice: %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s to say so", took)
+	}
+	mustReserve(t, l, ask(Manual))
+}
