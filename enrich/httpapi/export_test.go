@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -69,3 +70,15 @@ func CheckRepeat(record []byte) error {
 func Decision(value string) enrich.Decided {
 	return enrich.Decided{Source: "proofpoint_et_intelligence", At: time.Now(), Request: enrich.Request{Entity: enrich.Entity{Value: value}}, Text: strings.Repeat("long ", 2000)}
 }
+
+// StateOfAnswer is what is kept of an answer that was written in these pieces.
+func StateOfAnswer(pieces ...[]byte) string {
+	k := newKeeper(httptest.NewRecorder())
+	for _, p := range pieces {
+		_, _ = k.Write(p)
+	}
+	return k.answer().state
+}
+
+// MostAnswer is the length of an answer, packed, that is still kept.
+const MostAnswer = mostAnswer

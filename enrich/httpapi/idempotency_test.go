@@ -3,9 +3,11 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +176,27 @@ func TestKeysAreForgottenInTime(t *testing.T) {
 	}
 	if n := httpapi.Known(repeats); n != 1 {
 		t.Errorf("%d keys are known", n)
+	}
+}
+
+// An answer of any length is given; one that is too long to keep is not kept,
+// and its retry is told so instead of spending again.
+func TestTooLongAnAnswerIsNotKept(t *testing.T) {
+	noise := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	pieces := slices.Repeat([][]byte{noise}, 3)
+	if got := httpapi.StateOfAnswer(pieces...); got != "done" {
+		t.Errorf("3 MiB: %s", got)
+	}
+	source := rand.NewChaCha8([32]byte{1})
+	pieces = nil
+	for range httpapi.MostAnswer>>20 + 2 {
+		piece := make([]byte, 1<<20)
+		source.Read(piece)
+		pieces = append(pieces, piece)
+	}
+	if got := httpapi.StateOfAnswer(pieces...); got != "lost" {
+		t.Errorf("%d MiB: %s", len(pieces), got)
 	}
 }
 
