@@ -71,7 +71,7 @@ func (f *farEnd) graphql(w http.ResponseWriter, r *http.Request) {
 	case "PingConnector":
 		answer = `{"data":{"pingConnector":{"connector_state":"null"}}}`
 	case "ReadForEnrichment":
-		answer = fmt.Sprintf(`{"data":{"stixCoreObject":{"standard_id":%q,"entity_type":%q,"objectMarking":[{"definition_type":"TLP","definition":"TLP:GREEN"}],"objectOrganization":[],"toStix":%s},"work":{"user":{"name":"alice"}}}}`,
+		answer = fmt.Sprintf(`{"data":{"stixCoreObject":{"standard_id":%q,"entity_type":%q,"objectMarking":[{"definition_type":"TLP","definition":"TLP:GREEN"}],"objectOrganization":[],"toStix":%s},"work":{"user":{"name":"alice"},"tracking":{"import_expected_number":0}}}}`,
 			f.entity.ID, f.entity.Type, strconv.Quote(string(f.entity.STIX)))
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -124,7 +124,7 @@ func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error
 	msg := enrich.Message{Problem: problem}
 	msg.Request = c.bareRequest(m)
 	if problem == nil {
-		if msg.Request, msg.Problem, err = c.readable(ctx, m); err != nil {
+		if msg.Request, msg.Problem, err = c.readable(ctx, t); err != nil {
 			return t.notByUs(err)
 		}
 	}
@@ -146,8 +146,8 @@ func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error
 
 // readable makes a request of the message. problem is the message's own fault;
 // err is not.
-func (c *Connector) readable(ctx context.Context, m message) (r enrich.Request, problem, err error) {
-	r, err = c.request(ctx, m)
+func (c *Connector) readable(ctx context.Context, t *task) (r enrich.Request, problem, err error) {
+	r, err = c.request(ctx, t)
 	var input *enrich.InputError
 	var api *APIError
 	switch {

@@ -78,13 +78,13 @@ func opPing(v version) operation {
 }`}
 }
 
-// opRead reads the entity, and in the same request who asked, where that is not
-// known yet. Each is a field of its own, so that one failing costs no other.
-func opRead(person, playbook bool) operation {
+// opRead reads the entity, and in the same request who asked and what the work
+// expects already. Each is a field of its own, so that one failing costs no other.
+func opRead(work, playbook bool) operation {
 	parameters, fields := "", ""
-	if person {
+	if work {
 		parameters += ", $work: ID!"
-		fields += "\n  work(id: $work) { user { name } }"
+		fields += "\n  work(id: $work) { user { name } tracking { import_expected_number } }"
 	}
 	if playbook {
 		parameters += ", $playbook: String!"

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/enrichgate/enrichgate/enrich"
-	"github.com/enrichgate/enrichgate/quota"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
@@ -41,9 +40,10 @@ func (c *Connector) bareRequest(m message) enrich.Request {
 // request reads the entity with our own rights and makes a request of the
 // message. An *enrich.InputError is the message's own fault; the request then
 // holds what is known.
-func (c *Connector) request(ctx context.Context, m message) (enrich.Request, error) {
+func (c *Connector) request(ctx context.Context, t *task) (enrich.Request, error) {
+	m := t.message
 	r := c.bareRequest(m)
-	read, err := c.read(ctx, m, r)
+	read, err := c.read(ctx, t, r)
 	if err != nil {
 		return r, err
 	}
@@ -66,13 +66,15 @@ func (c *Connector) request(ctx context.Context, m message) (enrich.Request, err
 	return r, err
 }
 
-// read asks for the entity, and in the same breath who asked. What of that the
-// platform does not tell us is not asked for again, and costs no message.
-func (c *Connector) read(ctx context.Context, m message, r enrich.Request) (*readEntity, error) {
-	person := r.Trigger == quota.Manual && c.who.asks(fieldWork, r.Work)
+// read asks for the entity, and in the same breath who asked and what the work
+// expects. What of that the platform does not tell us is not asked for again,
+// and costs no message.
+func (c *Connector) read(ctx context.Context, t *task, r enrich.Request) (*readEntity, error) {
+	m := t.message
+	work := t.work() != "" && c.who.shows(fieldWork)
 	playbook := c.who.asks(fieldPlaybook, r.Playbook)
 	variables := map[string]any{"id": m.Event.EntityID}
-	if person {
+	if work {
 		variables[fieldWork] = r.Work
 	}
 	if playbook {
@@ -84,8 +86,8 @@ func (c *Connector) read(ctx context.Context, m message, r enrich.Request) (*rea
 	}
 	var refusal *APIError // of the part that is not worth waiting for
 	err := c.retry(ctx, func() error {
-		err := c.once(ctx, opRead(person, playbook), variables, m.draft(), &data)
-		if errors.As(err, &refusal) && (person || playbook) && refusal.isAboutWho() {
+		err := c.once(ctx, opRead(work, playbook), variables, m.draft(), &data)
+		if errors.As(err, &refusal) && (work || playbook) && refusal.isAboutWho() {
 			return nil
 		}
 		refusal = nil
@@ -94,7 +96,8 @@ func (c *Connector) read(ctx context.Context, m message, r enrich.Request) (*rea
 	if err != nil {
 		return nil, err
 	}
-	if person {
+	t.tracked = data.expected()
+	if work {
 		c.who.learn(fieldWork, r.Work, data.person(), refusal)
 	}
 	if playbook {

@@ -6,18 +6,21 @@ import (
 )
 
 // expect tells the work how many objects will come, once: a delivery that comes
-// again only adds what is new, and gives back what will not come. The journal
-// says so before the request leaves and takes it back when it had no effect. Of
-// what a crash or a lost answer hides the platform is asked; if it does not tell,
-// it counts as done: the work then ends early at worst; expecting twice, it would
-// never end.
+// again only adds what is new, and gives back what will not come. The platform
+// says with the entity what the work expects already. Where it does not, the
+// journal remembers, and is written before the request leaves; what a crash or a
+// lost answer hides then counts as done: the work ends early at worst; expecting
+// twice, it would never end.
 func (t *task) expect(ctx context.Context, n int) error {
 	id := t.work()
 	if id == "" {
 		return nil
 	}
 	before := t.record.Expected
-	if t.record.Unsure {
+	switch {
+	case t.tracked != nil:
+		before = *t.tracked
+	case t.record.Unsure:
 		if got, ok := t.expectedByPlatform(ctx); ok {
 			before = min(before, got)
 		}
@@ -36,8 +39,10 @@ func (t *task) expect(ctx context.Context, n int) error {
 // expectMore adds to what the work expects; the caller holds mu.
 func (t *task) expectMore(ctx context.Context, id string, before, n int) error {
 	t.record.Expected, t.record.Unsure = n, true
-	if err := t.c.journal.put(t.key, t.record); err != nil {
-		return err
+	if t.tracked == nil {
+		if err := t.c.journal.put(t.key, t.record); err != nil {
+			return err
+		}
 	}
 	op, variables := opExpect, map[string]any{"id": id, "expectations": n - before}
 	if !t.received {
@@ -53,6 +58,9 @@ func (t *task) expectMore(ctx context.Context, id string, before, n int) error {
 	if undone {
 		t.record.Expected = before
 		return errors.Join(err, t.c.journal.put(t.key, t.record))
+	}
+	if t.tracked != nil {
+		*t.tracked = n
 	}
 	t.received = true
 	t.c.journal.putSoon(t.key, t.record) // losing it costs a question
@@ -79,12 +87,18 @@ func (t *task) expectedByPlatform(ctx context.Context) (n int, ok bool) {
 func (t *task) expectLess(ctx context.Context, before, n int) error {
 	for have := before; have > n; have-- {
 		t.record.Expected = have - 1
+		if t.tracked != nil {
+			*t.tracked = have - 1
+		}
 		if err := t.c.journal.put(t.key, t.record); err != nil {
 			return err
 		}
 		err := t.c.once(ctx, opReport, map[string]any{"id": t.work(), "error": nil}, "", nil)
 		if err != nil && notPerformed(err) {
 			t.record.Expected = have
+			if t.tracked != nil {
+				*t.tracked = have
+			}
 			if err := t.lenient(err); err != nil {
 				return errors.Join(err, t.c.journal.put(t.key, t.record))
 			}

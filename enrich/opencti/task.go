@@ -18,6 +18,9 @@ type task struct {
 	// began is the playbook step's execution_start.
 	began   time.Time
 	publish publisher
+	// tracked is what the work expected when the entity was read; nil when the
+	// platform does not say.
+	tracked *int
 	// parked says that the message was parked, which is its fate for now.
 	parked bool
 

@@ -59,6 +59,9 @@ type whoAnswer struct {
 		User *struct {
 			Name string `json:"name"`
 		} `json:"user"`
+		Tracking *struct {
+			Expected *int `json:"import_expected_number"`
+		} `json:"tracking"`
 	} `json:"work"`
 	Playbook *struct {
 		Name string `json:"name"`
@@ -70,6 +73,14 @@ func (a whoAnswer) person() string {
 		return ""
 	}
 	return a.Work.User.Name
+}
+
+// expected is how many objects the work expects, nil when nobody says.
+func (a whoAnswer) expected() *int {
+	if a.Work == nil || a.Work.Tracking == nil {
+		return nil
+	}
+	return a.Work.Tracking.Expected
 }
 
 func (a whoAnswer) playbook() string {
@@ -119,6 +130,13 @@ func (w *Who) asks(field, id string) bool {
 	defer w.mu.Unlock()
 	_, known := w.of(field).get(id)
 	return !known && !w.blind[field]
+}
+
+// shows says that the platform has not refused to show us a field.
+func (w *Who) shows(field string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.blind[field]
 }
 
 // learn keeps an answer, or that there will be none.
