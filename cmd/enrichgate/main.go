@@ -79,6 +79,7 @@ type cli struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the running connector whether it is ready; for container health checks."`
 
+	Init       initCmd       `cmd:"" help:"Write the files of a first start: settings, secrets, compose file."`
 	Status     statusCmd     `cmd:"" help:"Show how the running daemon is."`
 	Doctor     doctorCmd     `cmd:"" help:"Check settings, disk, network, tokens and clock, and say what to do."`
 	Rules      rulesCmd      `cmd:"" help:"Print recording and alerting rules for Prometheus."`

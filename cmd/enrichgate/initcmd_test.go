@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// What init writes is what the daemon reads, with the secrets apart; nothing is
+// written when anything is wrong.
+func TestInit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	args := []string{"init", "--dir", dir, "--opencti-url", "https://opencti.example.com", "--opencti-token", "token$with`things`#0123456789", "--key", "key-of-the-provider", "--quota", "200/minute,10000/month"}
+	for what, c := range map[string][]string{
+		"no token":        {"init", "--dir", dir, "--opencti-url", "https://opencti.example.com"},
+		"no such source":  append(args[:len(args):len(args)], "--source", "nobody"),
+		"too many keys":   append(args[:len(args):len(args)], "--key", "another"),
+		"a quote":         append(args[:len(args):len(args)], "--opencti-token", "it's"),
+		"a wrong address": append(args[:len(args):len(args)], "--opencti-url", "nonsense"),
+	} {
+		code, _, errs := said(t, nil, c...)
+		if code == 0 || errs == "" {
+			t.Errorf("%s: exit %d", what, code)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Fatalf("%s: something was written", what)
+		}
+	}
+	if code, _, errs := said(t, nil, args...); code != 0 || !strings.Contains(errs, "enrichgate doctor") {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	info, err := os.Stat(filepath.Join(dir, initSecrets))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the secrets: %v, %v", info.Mode(), err)
+	}
+	config, err := os.ReadFile(filepath.Join(dir, initConfig))
+	if err != nil || strings.Contains(string(config), "key-of") || strings.Contains(string(config), "token$with") {
+		t.Errorf("%v: %s", err, config)
+	}
+	var compose struct {
+		Services map[string]struct{ Volumes []string }
+	}
+	b, err := os.ReadFile(filepath.Join(dir, initCompose))
+	if err == nil {
+		err = yaml.Unmarshal(b, &compose)
+	}
+	if err != nil || len(compose.Services["connector-enrichgate"].Volumes) != 2 {
+		t.Errorf("%v: %s", err, b)
+	}
+	// A shell reads the secrets back as they were.
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", `. "$0"; printf '%s|%s' "$OPENCTI_TOKEN" "$PROOFPOINT_ET_INTELLIGENCE_API_KEY"`, filepath.Join(dir, initSecrets)).Output()
+	token, key, _ := strings.Cut(string(out), "|")
+	if err != nil || token != "token$with`things`#0123456789" || key != "key-of-the-provider" {
+		t.Fatalf("%v: %s", err, out)
+	}
+	code, said1, errs := said(t, []string{"OPENCTI_TOKEN=" + token, "PROOFPOINT_ET_INTELLIGENCE_API_KEY=" + key}, "--config", filepath.Join(dir, initConfig), "config", "check")
+	if code != 0 || !strings.Contains(said1, "good") {
+		t.Errorf("exit %d: %s%s", code, said1, errs)
+	}
+	if code, _, errs := said(t, nil, args...); code != exitUsage || !strings.Contains(errs, "--force") {
+		t.Errorf("again: exit %d: %s", code, errs)
+	}
+	if code, _, errs := said(t, nil, append(args, "--force")...); code != 0 {
+		t.Errorf("--force: exit %d: %s", code, errs)
+	}
+}
