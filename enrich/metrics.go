@@ -36,7 +36,7 @@ const (
 
 func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 	r = prometheus.WrapRegistererWith(prometheus.Labels{"source": source}, r)
-	buckets := []float64{.001, .005, .01, .05, .1, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	buckets := []float64{.001, .01, .1, .5, 1, 2.5, 5, 10, 30, 60, 300}
 	m := &metrics{
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_cache_requests_total",
 			Help: "Lookups by what the cache had: hit, negative (a kept 'no record'), shared (joined a call in flight), miss, stale, none (no answer could be had)."}, []string{"result"}),

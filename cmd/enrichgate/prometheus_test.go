@@ -255,7 +255,7 @@ func series(t *testing.T, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	perSource, own, all := 0, 0, 0
+	perSource, perConnector, own, all := 0, 0, 0, 0
 	families := map[string]bool{}
 	for line := range strings.Lines(string(body)) {
 		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
@@ -267,14 +267,16 @@ func series(t *testing.T, address string) {
 			continue
 		case strings.Contains(line, `source="`):
 			perSource++
+		case strings.Contains(line, `connector="`):
+			perConnector++
 		case strings.HasPrefix(line, "enrichgate_"):
 			own++
 		}
 		all++
 	}
-	t.Logf("%d series of the source, %d of ours beside, %d in all, %d bytes", perSource, own, all, len(body))
-	if perSource > 150 || own > 60 {
-		t.Errorf("%d series of one source, %d of ours beside", perSource, own)
+	t.Logf("%d series of the source, %d of the connector, %d of ours beside, %d in all, %d bytes", perSource, perConnector, own, all, len(body))
+	if perSource > 150 || perConnector > 30 || own > 60 {
+		t.Errorf("%d series of one source, %d of one connector, %d of ours beside", perSource, perConnector, own)
 	}
 	lazy := []string{"enrichgate_ledger_drift"} // until a provider tells its own count
 	for _, m := range regexp.MustCompile(`(?:^|[^:a-z_])(enrichgate_[a-z_]+)`).FindAllStringSubmatch(string(dashboards.Rules())+string(dashboards.Grafana()), -1) {
