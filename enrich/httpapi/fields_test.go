@@ -41,6 +41,30 @@ func TestCacheDirectives(t *testing.T) {
 	}
 }
 
+// A request that goes on after a crash never wants it fresher than at first.
+func TestGoingOn(t *testing.T) {
+	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		first enrich.Directives
+		ago   time.Duration
+		want  enrich.Directives
+	}{
+		{enrich.Directives{}, time.Minute, enrich.Directives{}},
+		{enrich.Directives{OnlyIfCached: true}, time.Minute, enrich.Directives{OnlyIfCached: true}},
+		{enrich.Directives{NoCache: true}, time.Minute, enrich.Directives{MaxAge: time.Minute}},
+		{enrich.Directives{NoCache: true}, 0, enrich.Directives{MaxAge: time.Second}},
+		{enrich.Directives{MaxAge: time.Hour}, time.Minute, enrich.Directives{MaxAge: time.Hour}},
+		{enrich.Directives{MaxAge: time.Second}, time.Minute, enrich.Directives{MaxAge: time.Minute}},
+	} {
+		if got := goingOn(c.first, now.Add(-c.ago), now); got != c.want {
+			t.Errorf("%+v, %s ago: %+v, want %+v", c.first, c.ago, got, c.want)
+		}
+		if got := goingOn(c.first, time.Time{}, now); got != c.first {
+			t.Errorf("%+v, new: %+v", c.first, got)
+		}
+	}
+}
+
 func TestPatience(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"": defaultWait, "wait=20": 20 * time.Second, "respond-async, wait=5": 5 * time.Second, "Wait=7; x=1, wait=9": 7 * time.Second,

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -59,11 +60,12 @@ func (a *API) lookups(w http.ResponseWriter, r *http.Request, who caller) {
 		return
 	}
 	a.once(w, r, who, body, func(w http.ResponseWriter, ctx context.Context, since time.Time) {
-		if !since.IsZero() {
-			s.request.Cache.NoCache, s.request.Cache.MaxAge = false, max(time.Second, a.cfg.Now().Sub(since))
-		}
+		now := a.cfg.Now()
+		s.request.Cache = goingOn(s.request.Cache, since, now)
 		h := w.Header()
-		rateLimits(h, a.rooms(who, who.trigger, b.Source, a.cfg.Now()))
+		if b.Source != "" || len(a.cfg.Sources) == 1 {
+			rateLimits(h, a.rooms(who, who.trigger, cmp.Or(b.Source, a.cfg.Sources[0].Name), now))
+		}
 		h.Set("Vary", "Accept")
 		if accepts(r, "application/x-ndjson") {
 			a.stream(ctx, w, s, b)
@@ -77,6 +79,16 @@ func (a *API) lookups(w http.ResponseWriter, r *http.Request, who caller) {
 		h.Set("X-Enrichgate-Units", formatUnits(answer.Units))
 		write(w, http.StatusOK, "application/json", answer)
 	})
+}
+
+// goingOn are the directives of a request that was begun at since and cut off:
+// what was stored from then on is new enough for it. The zero time changes nothing.
+func goingOn(d enrich.Directives, since, now time.Time) enrich.Directives {
+	if since.IsZero() || !d.NoCache && d.MaxAge == 0 {
+		return d
+	}
+	d.NoCache, d.MaxAge = false, max(d.MaxAge, now.Sub(since), time.Second)
+	return d
 }
 
 // stream writes each answer as it comes, and what they came to at the end.
