@@ -144,7 +144,8 @@ func story() *backend {
 				{Name: "soar", Sources: []string{"proofpoint_et_intelligence"}, MaxTLP: "TLP:AMBER", Budgets: []Budget{{Period: "month", Limit: 500, Used: 320}}, Spent: 320, LastUsed: noon.Add(-4 * time.Minute)},
 				{Name: "hunting-notebook", Spent: 110, Expires: noon.Add(-time.Hour), LastUsed: noon.Add(-50 * time.Hour)},
 			},
-			Cache: CacheStats{MemoryHits: 9120, DiskHits: 5840, Shared: 250, Misses: 5810, Swept: 412, SizeBytes: 184_320_000, Entries: 23114},
+			Cache: CacheStats{MemoryHits: 9120, DiskHits: 5840, Shared: 250, Misses: 5810, SizeBytes: 184_320_000, MaxBytes: 1_073_741_824, Entries: 23114,
+				Sources: []CacheShare{{Source: "proofpoint_et_intelligence", Entries: 23114, Bytes: 151_000_000, Expired: 412, Evicted: 3, Purged: 5}}},
 			Health: []Check{
 				{"platform", Good, "pinged 12 s ago", ""},
 				{"broker", Good, "connected, 3 messages in hand", ""},

@@ -11,12 +11,21 @@ const (
 	// tellEvery how often it is told at least, because ages go on by themselves.
 	lookEvery = time.Second
 	tellEvery = 15 * time.Second
+	// maxStreams bounds the open pages that are told.
+	maxStreams = 64
 )
 
 // live is a stream of server-sent events, one "change" whenever the page should
 // fetch itself again. It carries no data: what a visitor may see is decided
 // where pages are rendered.
 func (p *Page) live(w http.ResponseWriter, r *http.Request, who visitor) {
+	if p.streams.Add(1) > maxStreams {
+		p.streams.Add(-1)
+		w.Header().Set("Retry-After", "60")
+		http.Error(w, "too many pages are open; this one does not follow", http.StatusServiceUnavailable)
+		return
+	}
+	defer p.streams.Add(-1)
 	c := http.NewResponseController(w)
 	// The server's deadlines are for requests, not for a stream. A server that
 	// knows no deadlines has none to lift.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type Page struct {
 	attempts *attempts
 	handler  http.Handler
 
+	streams atomic.Int64 // open pages that are told
 	closing sync.Once
 	closed  chan struct{} // closed by Close: the live streams end
 }

@@ -407,6 +407,11 @@ func TestLive(t *testing.T) {
 	if sc.Err() != nil || sc.Text() != "event: change" {
 		t.Fatalf("no event: %v", sc.Err())
 	}
+	p.streams.Add(maxStreams)
+	if resp, _ := g.get("/live"); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %s", resp.Status)
+	}
+	p.streams.Add(-maxStreams)
 	g.send("POST", "/sign-out", url.Values{"csrf": {g.csrf()}})
 	for sc.Scan() { // to the end, or the test hangs
 	}

@@ -123,12 +123,10 @@ type Client struct {
 	Sources []string
 	MaxTLP  string
 	// Budgets of the client, one a window.
-	Budgets       []Budget
-	LastUsed      time.Time
-	Expires       time.Time
-	Revoked       bool
-	Spent         int64
-	DeniedLastDay int64
+	Budgets  []Budget
+	LastUsed time.Time
+	Expires  time.Time
+	Spent    int64
 }
 
 // Budget is what a client may spend in a window.
@@ -141,10 +139,21 @@ type Budget struct {
 // CacheStats are counts since the process started.
 type CacheStats struct {
 	MemoryHits, DiskHits, Shared, Misses uint64
-	Swept, Damaged, WriteErrors          uint64
-	SizeBytes                            int64
-	// Entries on disk; negative when they are not counted.
-	Entries int64
+	Damaged, WriteErrors                 uint64
+	// SizeBytes is the file's size, MaxBytes the limit of what is stored.
+	SizeBytes, MaxBytes int64
+	Entries             int64
+	Encrypted           bool
+	Sources             []CacheShare
+}
+
+// CacheShare is what a source has in the cache, in bytes as stored.
+type CacheShare struct {
+	Source         string
+	Entries, Bytes int64
+	// Expired answers were past their time, Evicted ones gave room, Purged ones
+	// were removed by order; since the process started.
+	Expired, Evicted, Purged uint64
 }
 
 // Check is one thing that has to work.

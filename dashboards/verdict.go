@@ -20,7 +20,6 @@ const soon = 24 * time.Hour
 
 // judge is the verdict on a window.
 func judge(w Window, now time.Time) verdict {
-	v := verdict{Before: "At this rate the " + w.Period + " "}
 	f := w.Forecast
 	switch {
 	case w.Left <= 0 && w.Pending > 0 && w.Used < w.Limit:
@@ -29,6 +28,12 @@ func judge(w Window, now time.Time) verdict {
 		return verdict{Bad, "The " + w.Period + " is ", "used up", fmt.Sprintf("; it opens again on %s, %s.", date(w.Reset), in(w.Reset, now))}
 	case f == nil:
 		return verdict{Good, "Too little was spent lately to tell when the " + w.Period + " runs out; ", num(w.Left) + " of " + num(w.Limit), " units are left."}
+	}
+	v := verdict{Before: "At this rate the " + w.Period + " "}
+	if f.Basis != "" {
+		v.Before = "At the rate of " + f.Basis + " the " + w.Period + " "
+	}
+	switch {
 	case f.RunsOut.IsZero() || !f.RunsOut.Before(w.Reset):
 		atReset := max(0, w.Left-int64(math.Ceil(f.Rate*w.Reset.Sub(now).Hours())))
 		v.Strong, v.After = "lasts", fmt.Sprintf(": about %s units will be left at its reset on %s.", num(atReset), date(w.Reset))

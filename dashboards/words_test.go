@@ -37,8 +37,8 @@ func TestJudge(t *testing.T) {
 	}{
 		{w(400, nil), Good, "Too little was spent lately to tell when the month runs out; 400 of 1,000 units are left."},
 		{w(400, &Forecast{Rate: 1}), Good, "At this rate the month lasts: about 160 units will be left at its reset on Sat 28 Nov, 12:00."},
-		{w(400, &Forecast{Rate: 1, RunsOut: reset.Add(time.Hour)}), Good, "At this rate the month lasts: about 160"},
-		{w(400, &Forecast{Rate: 4, RunsOut: noon.Add(100 * time.Hour), Latest: noon.Add(120 * time.Hour)}), Warn, "At this rate the month runs out on Sun 22 Nov, 16:00, 5 d 20 h before its reset. The slowest estimate says Mon 23 Nov, 12:00."},
+		{w(400, &Forecast{Rate: 1, RunsOut: reset.Add(time.Hour)}), Good, "the month lasts: about 160"},
+		{w(400, &Forecast{Rate: 4, RunsOut: noon.Add(100 * time.Hour), Latest: noon.Add(120 * time.Hour), Basis: "the last 6 h"}), Warn, "At the rate of the last 6 h the month runs out on Sun 22 Nov, 16:00, 5 d 20 h before its reset. The slowest estimate says Mon 23 Nov, 12:00."},
 		{w(400, &Forecast{Rate: 4, RunsOut: noon.Add(100 * time.Hour)}), Warn, "Slower estimates last to the reset."},
 		{w(4, &Forecast{Rate: 4, RunsOut: noon.Add(time.Hour), Latest: noon.Add(time.Hour)}), Bad, "runs out on Wed 18 Nov, 13:00, 9 d 23 h before its reset."},
 		{w(0, nil), Bad, "The month is used up; it opens again on Sat 28 Nov, 12:00, in 10 d."},

@@ -175,10 +175,16 @@ func forecastOf(u quota.WindowUsage, now time.Time) *dashboards.Forecast {
 
 func (b *pageBackend) cacheStats() dashboards.CacheStats {
 	s := b.app.cache.Stats()
-	return dashboards.CacheStats{
+	d := dashboards.CacheStats{
 		MemoryHits: s.MemoryHits, DiskHits: s.DiskHits, Shared: s.Shared, Misses: s.Misses,
-		Swept: s.Swept, Damaged: s.Damaged, WriteErrors: s.WriteErrors, SizeBytes: s.SizeBytes, Entries: s.Entries,
+		Damaged: s.Damaged, WriteErrors: s.WriteErrors, SizeBytes: s.SizeBytes, MaxBytes: s.MaxDisk, Entries: s.Entries, Encrypted: s.Encrypted,
 	}
+	for _, one := range s.Sources {
+		d.Sources = append(d.Sources, dashboards.CacheShare{
+			Source: one.Source, Entries: one.Entries, Bytes: one.Bytes, Expired: one.Expired, Evicted: one.Evicted, Purged: one.Purged,
+		})
+	}
+	return d
 }
 
 // health is every check of readiness, the disk's part in it, and the providers.
