@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/dashboards"
@@ -21,11 +22,17 @@ type pageBackend struct {
 	app    *app
 	recent *recentDecisions
 	checks func() map[string]error
+
+	mu    sync.Mutex
+	drawn map[string]drawn // by source and window
+	// totals is what each client spent ever, as of totaled; never changed.
+	totals  map[string]int64
+	totaled time.Time
 }
 
 // page makes the web page.
 func (a *app) page(checks func() map[string]error) *dashboards.Page {
-	b := &pageBackend{app: a, recent: a.decisions, checks: checks}
+	b := &pageBackend{app: a, recent: a.decisions, checks: checks, drawn: map[string]drawn{}}
 	return dashboards.New(dashboards.Config{
 		Reader: b, Decisions: a.decisions, Books: b, Answers: b, Admin: b,
 		ReadToken: a.settings.ReadToken.Reveal(), AdminToken: a.settings.AdminToken.Reveal(), Version: version(), Log: a.log, Shown: a.now,

@@ -76,19 +76,44 @@ func (b *pageBackend) window(source string, u quota.WindowUsage, now time.Time) 
 	}
 	if length := u.ResetsAt.Sub(u.StartsAt); !u.Rolling && length >= 23*time.Hour {
 		w.Forecast = forecastOf(u, now)
-		w.History = b.burnDown(source, u, now)
-		b.spenders(source, &w, now)
+		b.draw(source, u, &w, now)
 	}
 	return w
 }
 
-// spenders fills in which clients and playbooks spent. What the disk does not
+// drawn is what a month of minutes was read for: the course of a window, and
+// who spent in it.
+type drawn struct {
+	at, start          time.Time
+	history            []dashboards.Point
+	clients, playbooks []dashboards.Share
+}
+
+// drawnFor is how long that is good enough: a page that follows asks each
+// second, and the figures beside the chart are always those of now.
+const drawnFor = 5 * time.Second
+
+// draw fills in what is drawn of a window.
+func (b *pageBackend) draw(source string, u quota.WindowUsage, w *dashboards.Window, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := source + " " + u.Window
+	d := b.drawn[key]
+	if now.Sub(d.at) >= drawnFor || !d.start.Equal(u.StartsAt) {
+		d = drawn{at: now, start: u.StartsAt, history: b.burnDown(source, u, now)}
+		d.clients, d.playbooks = b.spenders(source, u, now)
+		b.drawn[key] = d
+	}
+	w.History, w.Spent.Clients, w.Spent.Playbooks = d.history, d.clients, d.playbooks
+}
+
+// spenders are the clients and playbooks that spent. What the disk does not
 // give is left out: the page is shown all the same.
-func (b *pageBackend) spenders(source string, w *dashboards.Window, now time.Time) {
-	all, err := b.app.ledger.Spenders(source, w.Start, now)
+func (b *pageBackend) spenders(source string, u quota.WindowUsage, now time.Time) (byClient, byPlaybook []dashboards.Share) {
+	all, err := b.app.ledger.Spenders(source, u.StartsAt, now)
 	if err != nil {
 		b.app.log.Warn("the page cannot tell who spent", "error", err)
-		return
+		return nil, nil
 	}
 	clients, playbooks := map[string]int64{}, map[string]int64{}
 	for _, s := range all {
@@ -98,7 +123,7 @@ func (b *pageBackend) spenders(source string, w *dashboards.Window, now time.Tim
 			clients[s.Name] += s.Units
 		}
 	}
-	w.Spent.Clients, w.Spent.Playbooks = shares(clients), shares(playbooks)
+	return shares(clients), shares(playbooks)
 }
 
 // mostShares bounds a list of spenders; the smallest are one line together.
@@ -253,17 +278,33 @@ func (b *pageBackend) clientList(usages []quota.Usage) []dashboards.Client {
 
 // spentBy fills in what each client spent as far back as the ledger knows.
 func (b *pageBackend) spentBy(all map[string]dashboards.Client) {
+	for client, units := range b.clientTotals(b.app.now()) {
+		if c, ok := all[client]; ok {
+			c.Spent = units
+			all[client] = c
+		}
+	}
+}
+
+// clientTotals is what all clients spent, read anew after drawnFor.
+func (b *pageBackend) clientTotals(now time.Time) map[string]int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.totaled) < drawnFor {
+		return b.totals
+	}
+	b.totaled, b.totals = now, map[string]int64{}
 	for name := range b.app.gateways {
-		spenders, err := b.app.ledger.Spenders(name, time.Unix(0, 0), b.app.now())
+		spenders, err := b.app.ledger.Spenders(name, time.Unix(0, 0), now)
 		if err != nil {
 			b.app.log.Warn("the page cannot tell who spent", "error", err)
-			return
+			return b.totals
 		}
 		for _, s := range spenders {
-			if c, ok := all[s.Name]; ok && s.Owner.Kind == quota.OfClient {
-				c.Spent += s.Units
-				all[s.Name] = c
+			if s.Owner.Kind == quota.OfClient {
+				b.totals[s.Name] += s.Units
 			}
 		}
 	}
+	return b.totals
 }
