@@ -45,13 +45,14 @@ func judge(w Window, now time.Time) verdict {
 	}
 	v.Before += "runs out on "
 	v.Strong = date(f.RunsOut)
-	v.After = fmt.Sprintf(", %s before its reset.", span(w.Reset.Sub(f.RunsOut)))
+	v.After = fmt.Sprintf(", %s before its reset", span(w.Reset.Sub(f.RunsOut)))
 	switch {
 	case f.Latest.IsZero():
-		v.After += " Slower estimates last to the reset."
+		v.After += "; by other estimates it lasts"
 	case f.Latest.Sub(f.RunsOut) > time.Hour:
-		v.After += fmt.Sprintf(" The slowest estimate says %s.", date(f.Latest))
+		v.After += "; at the latest " + date(f.Latest)
 	}
+	v.After += "."
 	return v
 }
 
