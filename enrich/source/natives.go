@@ -200,18 +200,23 @@ func substitute(v any, args []any, most int) any {
 		}
 		return s
 	}
-	made := 0
-	out := re.ReplaceAllStringFunc(s, func(string) string {
-		if made += len(text); made > maxMade {
-			return ""
-		}
-		return text
-	})
-	if made > maxMade {
+	places := re.FindAllStringIndex(s, maxPlaces)
+	if len(places) == maxPlaces || len(places)*len(text) > maxMade {
 		return errMade
 	}
-	return out
+	var out strings.Builder
+	rest := 0
+	for _, at := range places {
+		out.WriteString(s[rest:at[0]])
+		out.WriteString(text)
+		rest = at[1]
+	}
+	out.WriteString(s[rest:])
+	return out.String()
 }
+
+// maxPlaces is how many places of one text gsub changes.
+const maxPlaces = 100_000
 
 // same compares a value that came back with the normalized one that was asked
 // for: case and the spelling of addresses do not count.
