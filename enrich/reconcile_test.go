@@ -3,6 +3,7 @@ package enrich
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,31 +37,31 @@ func TestTheProvidersCountIsBelieved(t *testing.T) {
 // counting is a source whose provider can be asked for its count.
 type counting struct {
 	*fake
-	asked int
-	used  int64
+	asked atomic.Int64
+	used  atomic.Int64
 }
 
 func (c *counting) Usage(context.Context) ([]Usage, error) {
-	c.asked++
-	if c.asked == 2 {
+	if c.asked.Add(1) == 2 {
 		return nil, errors.New("not now")
 	}
-	return []Usage{{Window: "day", Limit: 100, Used: c.used}}, nil
+	return []Usage{{Window: "day", Limit: 100, Used: c.used.Load()}}, nil
 }
 
 func TestWatchUsage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := &counting{fake: newFake(), used: 10}
+		source := &counting{fake: newFake()}
+		source.used.Store(10)
 		b := newBench(t, "100/day", func(c *Config) { c.Source = source })
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { b.WatchUsage(ctx); close(done) }()
 		for i, used := range []int64{10, 25, 25} { // the second time it cannot be asked
 			synctest.Wait()
-			if w := b.books().Windows[0]; source.asked != i+1 || i != 1 && w.Used != used {
-				t.Errorf("asked %d times, %d used", source.asked, w.Used)
+			if w := b.books().Windows[0]; source.asked.Load() != int64(i+1) || i != 1 && w.Used != used {
+				t.Errorf("asked %d times, %d used", source.asked.Load(), w.Used)
 			}
-			source.used = 25
+			source.used.Store(25)
 			<-time.After(reportEvery)
 		}
 		cancel()
