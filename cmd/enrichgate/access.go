@@ -21,7 +21,9 @@ type access struct {
 	client *http.Client
 	// daemon is the process that answers; 0 when it is this one.
 	daemon int
-	app    *app // nil when a daemon answers
+	// app and inside answer otherwise.
+	app    *app
+	inside *inProcess
 }
 
 // What a command needs of the settings: the books, or the keys too, in case it
@@ -55,11 +57,13 @@ func (c *cli) access(env *environment, need settings.Need, command string) (*acc
 		return nil, errors.Join(err, a.close())
 	}
 	nobody := func() map[string]error { return map[string]error{} }
-	return &access{client: &http.Client{Transport: inProcess{a.handler(true, nobody)}}, app: a}, nil
+	inside := &inProcess{handler: a.handler(true, nobody)}
+	return &access{client: &http.Client{Transport: inside}, app: a, inside: inside}, nil
 }
 
 func (a *access) close() error {
 	if a.app != nil {
+		a.inside.running.Wait() // whoever was interrupted may still be on the way out
 		return a.app.close()
 	}
 	a.client.CloseIdleConnections()

@@ -77,7 +77,7 @@ func (d doctorCmd) Run(env *environment, c *cli) error {
 	if err := w.Close(); err != nil || failed == 0 {
 		return err
 	}
-	return &exitError{1, fmt.Errorf("%d checks failed", failed)}
+	return &exitError{1, fmt.Errorf("%s failed", count(failed, "check"))}
 }
 
 // examination is one check.

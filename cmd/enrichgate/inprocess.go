@@ -12,10 +12,13 @@ import (
 
 // inProcess is a transport that calls a handler instead of a server. Answers
 // are streamed, so that what comes line by line is seen line by line.
-type inProcess struct{ handler http.Handler }
+type inProcess struct {
+	handler http.Handler
+	running sync.WaitGroup // handlers
+}
 
 // RoundTrip implements http.RoundTripper.
-func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body == nil {
 		req.Body = http.NoBody
 	}
@@ -30,7 +33,7 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 		})
 	}
-	go w.serve(t.handler, req)
+	t.running.Go(func() { w.serve(t.handler, req) })
 	select {
 	case resp := <-w.begun:
 		return resp, nil
