@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
@@ -61,21 +60,6 @@ func (t *task) enqueue(ctx context.Context, b stixconv.Bundle) error {
 	}
 }
 
-// lowerMaxMessage takes over what the broker says of its limit. It returns
-// false when that is nothing new, and so no reason to try again.
-func (c *Connector) lowerMaxMessage(limit int64) bool {
-	for {
-		old := c.maxMessage.Load()
-		if limit <= 0 || limit >= old {
-			return false
-		}
-		if c.maxMessage.CompareAndSwap(old, limit) {
-			c.log.Warn("RabbitMQ takes smaller messages than most", "bytes", limit)
-			return true
-		}
-	}
-}
-
 // messages splits the bundle into messages. What is too large for
 // the broker is left out, and with it what would refer to an object that the
 // platform does not get.
@@ -104,93 +88,6 @@ func (t *task) messages(b stixconv.Bundle) (all []*outgoing, left leftOut, err e
 		all = append(all, &outgoing{object: id, body: body})
 	}
 	return all, left, nil
-}
-
-// leftOut are objects that cannot be sent.
-type leftOut struct {
-	// gone are those that the platform will not have.
-	gone  map[string]bool
-	first string
-	size  int
-	n     int
-}
-
-func (l *leftOut) tooLarge(id string, size int, known bool) {
-	if l.n == 0 {
-		l.first, l.size = id, size
-	}
-	l.n++
-	if !known {
-		l.gone[id] = true
-	}
-}
-
-// refers says that the object refers to one that is gone. References come
-// first in a split bundle, so that one pass is enough.
-func (l *leftOut) refers(o stixconv.Object) bool {
-	if len(l.gone) == 0 {
-		return false
-	}
-	for _, value := range o {
-		switch v := value.(type) {
-		case string:
-			if l.gone[v] {
-				return true
-			}
-		case []any:
-			for _, e := range v {
-				if id, ok := e.(string); ok && l.gone[id] {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// problem tells the analyst what was left out; nil when nothing was.
-func (l *leftOut) problem(sent int, limit int64) error {
-	if l.n == 0 {
-		return nil
-	}
-	return &enrich.InputError{Reason: fmt.Sprintf("%s makes a message of %.1f MB, and the broker takes at most %.1f MB: it was left out with what refers to it (%d objects left out, %d sent)",
-		l.first, float64(l.size)/1e6, float64(limit)/1e6, max(l.n, len(l.gone)), sent)}
-}
-
-// answer gives a playbook step its bundle, exactly once as far as anyone can
-// know: every answer runs the rest of the playbook.
-func (t *task) answer(ctx context.Context, b stixconv.Bundle) error {
-	if t.record.Delivered {
-		return nil
-	}
-	p := t.message.Internal.Playbook
-	bundle := string(t.message.Event.Bundle)
-	if len(b.Objects) > 0 {
-		encoded, err := b.Encode()
-		if err != nil {
-			return fmt.Errorf("encoding the bundle: %w", err)
-		}
-		bundle = string(encoded)
-	}
-	variables := map[string]any{
-		"execution_id": p.ExecutionID, "event_id": p.EventID, "execution_start": t.began.UTC().Format("2006-01-02T15:04:05+00:00"),
-		"data_instance_id": p.DataInstanceID, "playbook_id": p.PlaybookID, "previous_step_id": p.PreviousStepID, "step_id": p.StepID,
-		"previous_bundle": string(t.message.Event.Bundle), "bundle": bundle,
-	}
-	err := t.deliverOnce(ctx, opStep, variables)
-	var api *APIError
-	if errors.As(err, &api) && api.Code == codeTooLarge && bundle != string(t.message.Event.Bundle) {
-		t.c.log.Error("a playbook's bundle has become too large for OpenCTI and is handed on as it came", "bytes", len(bundle), "playbook", p.PlaybookID)
-		variables["bundle"] = string(t.message.Event.Bundle)
-		err = t.deliverOnce(ctx, opStep, variables)
-	}
-	if errors.As(err, &api) && !transient(err) {
-		// The playbook or the step is gone, or the platform will never take
-		// this answer: repeating it changes nothing.
-		t.c.log.Error("a playbook step could not be answered", "error", err, "playbook", p.PlaybookID, "execution", p.ExecutionID)
-		return nil
-	}
-	return err
 }
 
 // push hands the whole bundle to the platform, which splits and queues it
