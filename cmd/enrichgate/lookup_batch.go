@@ -185,7 +185,7 @@ func (b *lookupBatch) agree() error {
 	if price.Units == 0 || len(b.values) <= askAbove && !b.cmd.warm || b.cmd.Yes || b.cmd.NoSpend || b.cmd.MaxUnits > 0 {
 		return nil
 	}
-	yes, err := b.env.confirm(b.env.ctx, "go on?")
+	yes, err := b.env.confirm(b.env.ctx, "spend up to "+grouped(price.Units)+" units?")
 	if err == nil && !yes {
 		err = &exitError{exitUsage, fmt.Errorf("what may cost %s units needs a word: --yes or --max-units N", grouped(price.Units))}
 	}

@@ -83,7 +83,7 @@ func (st statusCmd) report(ctx context.Context, way *access, by holder, row func
 		well = well && state == "ok"
 		err = errors.Join(err, row("source "+s.Source, state, detail))
 	}
-	return well, errors.Join(err, row("cache", "ok", fmt.Sprintf("%s answers, %s bytes", grouped(kept.Entries), grouped(kept.Bytes))))
+	return well, errors.Join(err, row("answers kept", "ok", fmt.Sprintf("%s, %s bytes", grouped(kept.Entries), grouped(kept.Bytes))))
 }
 
 // outlook is a source in one line: whether it spends, and what of its tightest
