@@ -18,7 +18,7 @@ import (
 func (b *pageBackend) State(context.Context) dashboards.State {
 	now := b.app.now()
 	usages := b.app.ledger.Usage()
-	s := dashboards.State{At: now, Cache: b.cacheStats(), Health: b.health(now)}
+	s := dashboards.State{At: now, Cache: b.cacheStats(), Health: b.health()}
 	for _, source := range b.app.settings.Enabled() {
 		i := slices.IndexFunc(usages, func(u quota.Usage) bool { return u.Source == source.Spec.Name })
 		if i >= 0 {
@@ -213,11 +213,11 @@ func (b *pageBackend) cacheStats() dashboards.CacheStats {
 }
 
 // health is every check of readiness, the disk's part in it, and the providers.
-func (b *pageBackend) health(now time.Time) []dashboards.Check {
+func (b *pageBackend) health() []dashboards.Check {
 	room := "make room on the volume of " + b.app.settings.DataDir + "."
 	ledger := dashboards.Check{Name: "ledger", Says: "durable"}
 	if last := b.app.ledger.Stats().LastCommit; !last.IsZero() {
-		ledger.Says = "saved " + max(0, now.Sub(last)).Truncate(time.Second).String() + " ago"
+		ledger.Says = "durable, last saved " + last.UTC().Format("15:04:05")
 	}
 	if err := b.app.ledger.Healthy(); err != nil {
 		ledger.Level, ledger.Says, ledger.Advice = dashboards.Bad, err.Error(), "Nothing is spent until the disk takes a write again: "+room
@@ -236,7 +236,7 @@ func (b *pageBackend) health(now time.Time) []dashboards.Check {
 		if g == nil {
 			continue
 		}
-		c := dashboards.Check{Name: s.Spec.Title, Says: "asked"}
+		c := dashboards.Check{Name: s.Spec.Title, Says: "asked when needed"}
 		if why := g.Circuit(); why != "" {
 			c.Level, c.Says, c.Advice = dashboards.Bad, "left alone for a moment: "+why, "Kept answers are served meanwhile. Check the key, and the provider's status page."
 		}
