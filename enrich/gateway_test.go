@@ -269,3 +269,18 @@ func TestPausedIsNotDenied(t *testing.T) {
 		t.Errorf("%s (%s), %s (%s)", paused.Fate, paused.Text, barred.Fate, barred.Text)
 	}
 }
+
+// Who asked, as far as it is known, stands in the audit entry of the unit.
+func TestWhoAskedIsInTheAudit(t *testing.T) {
+	b := newBench(t, "none", nil)
+	r := request(t, "192.0.2.1", quota.Playbook)
+	r.Playbook, r.PlaybookName, r.Person, r.Work, r.Client = "p1", "Triage", "Ada", "w1", "c1"
+	b.enrich(t, r)
+	var got quota.Entry
+	if err := b.ledger.Entries(quota.Filter{Kind: "reserve"}, func(e quota.Entry) error { got = e; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got.Trigger != "playbook" || got.Playbook != "p1" || got.PlaybookName != "Triage" || got.Person != "Ada" || got.Work != "w1" || got.Client != "c1" {
+		t.Errorf("%+v", got)
+	}
+}
