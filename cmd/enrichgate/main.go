@@ -82,6 +82,7 @@ type cli struct {
 	Init       initCmd       `cmd:"" help:"Write the files of a first start: settings, secrets, compose file."`
 	Status     statusCmd     `cmd:"" help:"Show how the running daemon is."`
 	Doctor     doctorCmd     `cmd:"" help:"Check settings, disk, network, tokens and clock, and say what to do."`
+	Bundle     bundleCmd     `cmd:"" name:"support-bundle" help:"Pack settings without secrets, metrics and quota for somebody who helps."`
 	Rules      rulesCmd      `cmd:"" help:"Print recording and alerting rules for Prometheus."`
 	Dashboard  dashboardCmd  `cmd:"" help:"Print a dashboard for Grafana, to import."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
