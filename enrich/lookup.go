@@ -306,7 +306,7 @@ func (g *Gateway) fetch(ctx context.Context, l Lookup) (a Answer) {
 	if a.Err == nil && !a.Class.Keep() {
 		a.Err = fmt.Errorf("the provider answered with %s", a.Class)
 	}
-	g.metrics.called(l, a, g.now().Sub(began))
+	g.metrics.called(a, g.now().Sub(began))
 	return a
 }
 

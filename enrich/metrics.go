@@ -17,7 +17,7 @@ type metrics struct {
 	lookups   *prometheus.CounterVec // result
 	saved     *prometheus.CounterVec // reason
 	spent     *prometheus.CounterVec // trigger
-	calls     *prometheus.CounterVec // endpoint, class
+	calls     *prometheus.CounterVec // class
 	callTime  prometheus.Histogram
 	denied    *prometheus.CounterVec // reason
 	outcomes  *prometheus.CounterVec // trigger, outcome
@@ -45,7 +45,7 @@ func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 		spent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_quota_units_total",
 			Help: "Quota units spent by this process, uncertain ones included, by trigger."}, []string{"trigger"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_upstream_requests_total",
-			Help: "Calls to the provider by endpoint and class of the answer."}, []string{"endpoint", "class"}),
+			Help: "Calls to the provider by class of the answer; the audit log has them by endpoint."}, []string{"class"}),
 		callTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "enrichgate_upstream_request_duration_seconds",
 			Help: "Duration of calls to the provider.", Buckets: buckets}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_policy_denials_total",
@@ -80,6 +80,9 @@ func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 	}
 	for _, v := range []string{"tlp", "scope", "private", "input", "quota"} {
 		m.denied.WithLabelValues(v)
+	}
+	for _, c := range Classes() {
+		m.calls.WithLabelValues(c.String())
 	}
 	for _, t := range quota.Triggers() {
 		m.spent.WithLabelValues(t.String())
@@ -133,8 +136,8 @@ func (m *metrics) paid(t quota.Trigger, units int64) {
 }
 
 // called counts one call.
-func (m *metrics) called(l Lookup, a Answer, took time.Duration) {
-	m.calls.WithLabelValues(l.Endpoint, a.Class.String()).Inc()
+func (m *metrics) called(a Answer, took time.Duration) {
+	m.calls.WithLabelValues(a.Class.String()).Inc()
 	m.callTime.Observe(took.Seconds())
 }
 

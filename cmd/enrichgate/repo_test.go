@@ -242,7 +242,7 @@ func TestReadmeMetrics(t *testing.T) {
 		documented[m[1]] = false
 	}
 	// Families without a series yet are registered all the same.
-	lazy := []string{"enrichgate_upstream_requests_total", "enrichgate_quota_unit_price", "enrichgate_cache_entries", "enrichgate_cache_evictions_total", "enrichgate_cache_size_bytes", "enrichgate_ledger_drift", "enrichgate_quota_forecast_exhaustion_timestamp_seconds",
+	lazy := []string{"enrichgate_quota_unit_price", "enrichgate_cache_entries", "enrichgate_cache_evictions_total", "enrichgate_cache_size_bytes", "enrichgate_ledger_drift", "enrichgate_quota_forecast_exhaustion_timestamp_seconds",
 		"enrichgate_client_budget_limit", "enrichgate_client_budget_used", "enrichgate_playbook_budget_limit", "enrichgate_playbook_budget_used"}
 	for _, f := range families {
 		name := f.GetName()
