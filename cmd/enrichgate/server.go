@@ -70,7 +70,7 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 		}
 		f.tcp = ln.Addr()
 		f.page = a.page(healthy)
-		f.serve(netutil.LimitListener(ln, maxConnections), site(f.page, a.handler(false, healthy)))
+		f.serve(ln, site(f.page, a.handler(false, healthy)))
 	}
 	if a.settings.ExposeMetrics {
 		if err := f.exposePycti(a.settings, a.registry); err != nil {
@@ -82,12 +82,14 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 }
 
 // listenTCP listens on the operator's address, with TLS when there is a
-// certificate.
+// certificate. TLS comes last, so that the server sees its connections and
+// requests say that they came over it.
 func (a *app) listenTCP(address string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("ENRICHGATE_HTTP_LISTEN: %w", err)
 	}
+	ln = netutil.LimitListener(ln, maxConnections)
 	if a.settings.HTTPTLSCert == "" {
 		return ln, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,40 @@ func TestHTTPOverTLS(t *testing.T) {
 			t.Errorf("plain HTTP: %d", resp.StatusCode)
 		}
 		resp.Body.Close()
+	}
+}
+
+// Whoever signs in at our own TLS gets a cookie that never travels in clear and
+// that no other host can set.
+func TestTheSessionOverTLS(t *testing.T) {
+	cert, key, pool := selfSigned(t)
+	b := newBench(t, "ENRICHGATE_HTTP_TLS_CERT="+cert, "ENRICHGATE_HTTP_TLS_KEY="+key)
+	f, err := b.listen("127.0.0.1:0", func() map[string]error { return map[string]error{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := f.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	client := &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	resp, err := client.PostForm("https://"+f.address()+"/sign-in", url.Values{"token": {httpToken}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	cookies := resp.Cookies()
+	if resp.StatusCode != http.StatusSeeOther || len(cookies) != 1 {
+		t.Fatalf("HTTP %d, cookies %v", resp.StatusCode, cookies)
+	}
+	c := cookies[0]
+	if c.Name != "__Host-enrichgate" || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteStrictMode {
+		t.Errorf("%s", c)
 	}
 }
 
