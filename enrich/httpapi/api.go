@@ -40,8 +40,11 @@ type Config struct {
 	// Metrics, if set, count the requests.
 	Metrics *Metrics
 	Log     *slog.Logger
-	// Now is the clock; nil means time.Now.
+	// Now is the clock of the books; nil means time.Now.
 	Now func() time.Time
+	// Clock is what wrong tokens are counted by, however fast the books' clock
+	// runs; nil means time.Now.
+	Clock func() time.Time
 }
 
 // Source is one source as the API sees it.
@@ -66,6 +69,9 @@ type API struct {
 func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.ClientsChanged == nil {
 		c.ClientsChanged = func() {}

@@ -71,7 +71,7 @@ func newDoors(c Config) *doors {
 	return &doors{
 		admin: sha256.Sum256([]byte(c.AdminToken)), hasAdmin: c.AdminToken != "",
 		read: sha256.Sum256([]byte(c.ReadToken)), hasRead: c.ReadToken != "",
-		local: c.Local, clients: c.Clients, failures: newFailures(c.Now), log: c.Log,
+		local: c.Local, clients: c.Clients, failures: newFailures(c.Clock), log: c.Log,
 	}
 }
 
