@@ -39,6 +39,23 @@ func (c *cli) access(env *environment, need settings.Need, command string) (*acc
 	if err != nil {
 		return nil, err
 	}
+	return c.open(env, s, need, command)
+}
+
+// reading is access for commands that only read. Where no ledger is they find a
+// mistyped path rather than an empty one, and make nothing.
+func (c *cli) reading(env *environment, command string) (*access, error) {
+	s, err := c.load(env, settings.NeedData)
+	if err == nil {
+		err = checkLedger(s.DataDir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.open(env, s, needBooks, command)
+}
+
+func (c *cli) open(env *environment, s settings.Settings, need settings.Need, command string) (*access, error) {
 	a, err := openApp(s, newLog(env, s), command, nil)
 	var held *heldError
 	switch {

@@ -28,7 +28,7 @@ func (b bundleCmd) Run(env *environment, c *cli) (err error) {
 	if err != nil {
 		return err
 	}
-	way, err := c.access(env, needBooks, "support-bundle")
+	way, err := c.reading(env, "support-bundle")
 	if err != nil {
 		return err
 	}

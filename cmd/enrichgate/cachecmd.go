@@ -27,7 +27,7 @@ type cacheStatsCmd struct{ output.Options }
 
 // Run shows the cache's counts.
 func (s cacheStatsCmd) Run(env *environment, c *cli) (err error) {
-	way, err := c.access(env, needBooks, "cache stats")
+	way, err := c.reading(env, "cache stats")
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (g cacheGetCmd) Run(env *environment, c *cli) (err error) {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	way, err := c.access(env, needBooks, "cache get")
+	way, err := c.reading(env, "cache get")
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ type cacheCompactCmd struct{}
 
 // Run compacts the file.
 func (cacheCompactCmd) Run(env *environment, c *cli) (err error) {
-	way, err := c.access(env, needBooks, "cache compact")
+	way, err := c.reading(env, "cache compact")
 	if err != nil {
 		return err
 	}

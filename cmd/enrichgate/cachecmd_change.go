@@ -35,7 +35,7 @@ func (p cachePurgeCmd) Run(env *environment, c *cli) (err error) {
 		}
 		k.Value = entity.Subject()
 	}
-	way, err := c.access(env, needBooks, "cache purge")
+	way, err := c.reading(env, "cache purge")
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ type cacheExportCmd struct {
 
 // Run writes what is kept. A file is complete or not there.
 func (e cacheExportCmd) Run(env *environment, c *cli) (err error) {
-	way, err := c.access(env, needBooks, "cache export")
+	way, err := c.reading(env, "cache export")
 	if err != nil {
 		return err
 	}

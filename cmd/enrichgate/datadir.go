@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,6 +118,19 @@ func readHolder(path string) (by holder, err error) {
 		return by, err
 	}
 	return by, json.Unmarshal(b, &by)
+}
+
+// checkLedger refuses a directory without a ledger, with the exit code of a
+// wrong setting.
+func checkLedger(path string) error {
+	_, err := os.Stat(filepath.Join(path, fileLedger))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		err = fmt.Errorf("there is no ledger in the data directory %s: correct ENRICHGATE_DATA_DIR (or enrichgate.data_dir), or let 'enrichgate run' make one", path)
+	}
+	if err != nil {
+		return &exitError{exitConfig, err}
+	}
+	return nil
 }
 
 // checkOurs refuses a directory that is full of other things and has nothing of

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/output"
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
@@ -57,16 +56,10 @@ func (d doctorCmd) Run(env *environment, c *cli) error {
 	}
 	s, err := c.load(env, settings.NeedRun)
 	var problems *settings.Problems
-	if errors.As(err, &problems) {
-		// Without settings there is nothing else to check.
-		lines := strings.Split(strings.TrimSpace(problems.Error()), "\n")
-		err := report("settings", bad("enrichgate config check", "%s", strings.Join(lines, "; ")))
-		return errors.Join(err, w.Close(), &exitError{code: exitConfig})
-	}
-	if err != nil {
+	if err != nil && !errors.As(err, &problems) {
 		return err
 	}
-	for _, one := range d.checks(s) {
+	for _, one := range d.checks(s, problems) {
 		if err := report(one.name, one.look(env.ctx)); err != nil {
 			return err
 		}
@@ -77,6 +70,9 @@ func (d doctorCmd) Run(env *environment, c *cli) error {
 	if err := w.Close(); err != nil || failed == 0 {
 		return err
 	}
+	if problems != nil {
+		return &exitError{code: exitConfig}
+	}
 	return &exitError{1, fmt.Errorf("%s failed", count(failed, "check"))}
 }
 
@@ -86,26 +82,48 @@ type examination struct {
 	look func(context.Context) finding
 }
 
-func (d doctorCmd) checks(s settings.Settings) []examination {
+// checks are those of the settings, one row a problem, and then of what could be
+// read of them: what nobody knows is skipped.
+func (d doctorCmd) checks(s settings.Settings, problems *settings.Problems) []examination {
 	p := &platformCheck{settings: s}
-	all := []examination{
-		{"settings", func(context.Context) finding {
-			if len(s.Warnings) > 0 {
-				return doubtful("enrichgate config check", "%s", strings.Join(s.Warnings, "; "))
-			}
-			return good("%d settings, %d sources, %d connectors", len(s.Values()), len(s.Enabled()), len(s.Connectors))
-		}},
-		{"data directory", func(context.Context) finding { return checkDataDir(s.DataDir) }},
-		{"disk", func(context.Context) finding { return checkDisk(s.DataDir) }},
-		{"volume", func(context.Context) finding { return checkVolume(s.DataDir) }},
-		{"OpenCTI's name", func(ctx context.Context) finding { return checkName(ctx, s.OpenCTIURL, "OPENCTI_URL") }},
-		{"OpenCTI's answer", p.reach},
-		{"OpenCTI's token", func(context.Context) finding { return p.token() }},
-		{"clock", func(context.Context) finding { return p.clock() }},
-		{"broker", func(ctx context.Context) finding { return checkBroker(ctx, s) }},
+	known := func(value, setting string, look func(context.Context) finding) func(context.Context) finding {
+		if value == "" {
+			return func(context.Context) finding { return skipped("%s is not known", setting) }
+		}
+		return look
 	}
+	all := append(checkSettings(s, problems), []examination{
+		{"data directory", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(context.Context) finding { return checkDataDir(s.DataDir) })},
+		{"disk", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(context.Context) finding { return checkDisk(s.DataDir) })},
+		{"volume", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(context.Context) finding { return checkVolume(s.DataDir) })},
+		{"OpenCTI's name", known(s.OpenCTIURL, "OPENCTI_URL", func(ctx context.Context) finding { return checkName(ctx, s.OpenCTIURL, "OPENCTI_URL") })},
+		{"OpenCTI's answer", known(s.OpenCTIURL, "OPENCTI_URL", p.reach)},
+		{"OpenCTI's token", known(s.OpenCTIToken.Reveal(), "OPENCTI_TOKEN", func(context.Context) finding { return p.token() })},
+		{"clock", func(context.Context) finding { return p.clock() }},
+		{"broker", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(ctx context.Context) finding { return checkBroker(ctx, s) })},
+	}...)
 	for _, source := range s.Enabled() {
-		all = append(all, examination{source.Spec.Name, func(ctx context.Context) finding { return checkProvider(ctx, source) }})
+		all = append(all, examination{source.Spec.Name, known(source.BaseURL, "its address", func(ctx context.Context) finding { return checkProvider(ctx, source) })})
+	}
+	return all
+}
+
+// checkSettings has a row for each problem of the settings, or one for all of them.
+func checkSettings(s settings.Settings, problems *settings.Problems) (all []examination) {
+	row := func(f finding) {
+		all = append(all, examination{"settings", func(context.Context) finding { return f }})
+	}
+	switch {
+	case problems != nil:
+		for _, one := range problems.List {
+			row(bad("correct it; 'enrichgate config check' tries again", "%s", one))
+		}
+	case len(s.Warnings) > 0:
+		for _, one := range s.Warnings {
+			row(doubtful("enrichgate config check", "%s", one))
+		}
+	default:
+		row(good("%d settings, %d sources, %d connectors", len(s.Values()), len(s.Enabled()), len(s.Connectors)))
 	}
 	return all
 }

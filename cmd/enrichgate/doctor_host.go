@@ -15,7 +15,7 @@ func checkDataDir(path string) finding {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return doubtful("on a machine that ran enrichgate before, see whether the volume is mounted", "%s does not exist; it is made at the first start, with an empty ledger", path)
+		return doubtful("on a machine that ran enrichgate before, correct ENRICHGATE_DATA_DIR or see whether the volume is mounted", "%s does not exist; it is made at the first start, with an empty ledger", path)
 	case err != nil:
 		return bad("let the user that runs enrichgate own it", "%v", err)
 	case !info.IsDir():
@@ -35,6 +35,9 @@ func checkDataDir(path string) finding {
 	}
 	if err := errors.Join(f.Sync(), f.Close(), os.Remove(f.Name())); err != nil {
 		return bad("see to the disk", "%v", err)
+	}
+	if err := checkLedger(path); err != nil {
+		return doubtful("on a machine that ran enrichgate before, correct ENRICHGATE_DATA_DIR or see whether the volume is mounted", "%s can be written to, but has no ledger; it is made at the first start", path)
 	}
 	return good("%s can be written to", path)
 }

@@ -101,9 +101,32 @@ func TestDoctor(t *testing.T) {
 	if got := all["OpenCTI's answer"]; got.state != "failed" || !strings.Contains(got.advice, "OPENCTI_SSL_VERIFY") {
 		t.Errorf("%+v", got)
 	}
-	// Wrong settings are all that is said, with their own exit code.
-	if code, all := found(t, []string{"OPENCTI_URL=nonsense"}); code != exitConfig || all["settings"].state != "failed" {
-		t.Errorf("exit %d: %+v", code, all)
+}
+
+// Each wrong setting has its row and all together their own exit code; what does
+// not depend on them is looked at all the same.
+func TestDoctorOfWrongSettings(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	dir := filepath.Join(t.TempDir(), "data")
+	code, out, _ := said(t, []string{
+		"OPENCTI_URL=nonsense", "CONNECTOR_ID=none", "CONNECTOR_AUTO=perhaps", "ENRICHGATE_DATA_DIR=" + dir,
+		"PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL=" + srv.URL, "PROOFPOINT_ET_INTELLIGENCE_API_KEY=" + apiKey,
+	}, "doctor", "--jq", `.[]|.check+" "+.state+" "+.detail`)
+	if code != exitConfig {
+		t.Errorf("exit %d", code)
+	}
+	for _, want := range []string{
+		"settings failed OPENCTI_URL=\"nonsense\": ", "settings failed OPENCTI_TOKEN: ", "settings failed CONNECTOR_ID=", "settings failed CONNECTOR_AUTO=",
+		"data directory warning " + dir, "disk ", "volume ", "OpenCTI's name skipped OPENCTI_URL", "OpenCTI's token skipped", "clock skipped",
+		"proofpoint_et_intelligence ok " + strings.TrimPrefix(srv.URL, "http://"),
+	} {
+		if strings.Count("\n"+out, "\n"+want) != 1 {
+			t.Errorf("not there once: %s\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the doctor made the data directory")
 	}
 }
 
@@ -115,8 +138,18 @@ func TestDoctorOnTheDisk(t *testing.T) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if f := checkDataDir(dir); f.state != "warning" || !strings.Contains(f.advice, "ENRICHGATE_DATA_DIR") {
+		t.Errorf("without a ledger: %+v", f)
+	}
+	ledger := filepath.Join(dir, fileLedger)
+	if err := os.WriteFile(ledger, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if f := checkDataDir(dir); f.state != "ok" {
 		t.Errorf("%+v", f)
+	}
+	if err := os.Remove(ledger); err != nil {
+		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "thesis")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -99,7 +99,7 @@ func (l ledgerExportCmd) Run(env *environment, c *cli) error {
 
 // entries prints what the filter wants.
 func (c *cli) entries(env *environment, o output.Options, l ledgerFilter, more func(*quota.Filter)) (err error) {
-	way, err := c.access(env, needBooks, "ledger")
+	way, err := c.reading(env, "ledger")
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ type ledgerVerifyCmd struct{}
 
 // Run reads the whole audit log and says whether it is sound.
 func (ledgerVerifyCmd) Run(env *environment, c *cli) (err error) {
-	way, err := c.access(env, needBooks, "ledger verify")
+	way, err := c.reading(env, "ledger verify")
 	if err != nil {
 		return err
 	}

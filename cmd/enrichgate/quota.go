@@ -88,7 +88,7 @@ func (q quotaShowCmd) Run(env *environment, c *cli) (err error) {
 	// Each look opens the books anew: they are not to be held from a daemon that
 	// wants to start.
 	show := func() (err error) {
-		way, err := c.access(env, needBooks, "quota")
+		way, err := c.reading(env, "quota")
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,9 @@ func (st statusCmd) Run(env *environment, c *cli) error {
 	if err != nil {
 		return err
 	}
+	if err := checkLedger(s.DataDir); err != nil {
+		return err
+	}
 	by, err := readHolder(s.DataDir)
 	if err != nil || by.PID == 0 {
 		return &exitError{exitUnreachable, fmt.Errorf("no enrichgate runs on %s", s.DataDir)}
