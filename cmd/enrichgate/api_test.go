@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich/httpapi/clients"
 	provider "github.com/enrichgate/enrichgate/enrich/source/proofpoint/sandbox"
 )
 
@@ -93,7 +94,7 @@ func (b *bench) get(t *testing.T, path, token, accept string) (int, string) {
 
 func TestHTTP(t *testing.T) {
 	b := newBench(t)
-	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 200, "/metrics": 200, "/api/v1/quota": 401, "/api/v1/lookup?value=198.51.100.7": 401} {
+	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 200, "/metrics": 401, "/api/v1/quota": 401, "/api/v1/lookup?value=198.51.100.7": 401} {
 		if status, body := b.get(t, path, "", ""); status != want {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
@@ -144,7 +145,7 @@ func TestHTTP(t *testing.T) {
 		t.Errorf("quota: %s", body)
 	}
 	// No secret in anything that is answered or kept.
-	_, metrics := b.get(t, "/metrics", "", "")
+	_, metrics := b.get(t, "/metrics", httpToken, "")
 	files, err := os.ReadDir(b.settings.DataDir)
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +159,47 @@ func TestHTTP(t *testing.T) {
 	for _, secret := range []string{apiKey, httpToken, "token-of-opencti"} {
 		if strings.Contains(all, secret) {
 			t.Errorf("%q is told", secret)
+		}
+	}
+}
+
+// Metrics name clients and playbooks: they are for whoever may read the rest.
+func TestWhoMayScrape(t *testing.T) {
+	const readToken = "token-of-who-may-look-0123456789"
+	closed, open := newBench(t, "ENRICHGATE_READ_TOKEN="+readToken), newBench(t, "ENRICHGATE_HTTP_TOKEN=")
+	soar, err := closed.clients.Add(clients.Client{Name: "soar"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, host, token string
+		bench             *bench
+		want              int
+	}{
+		{"the read token", "", readToken, closed, 200},
+		{"the admin token", "enrichgate.example.com", httpToken, closed, 200},
+		{"no token", "", "", closed, 401},
+		{"a wrong token", "", "wrong", closed, 401},
+		{"a client, who sees nobody else", "", soar, closed, 403},
+		{"no token at all, on this host", "", "", open, 200},
+		{"no token at all, by a name that was rebound", "evil.example.com", "", open, 403},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.bench.front.URL+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = c.host
+		if c.token != "" {
+			req.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != c.want || strings.Contains(string(body), "enrichgate_build_info") != (c.want == 200) {
+			t.Errorf("%s: HTTP %d, %v: %.200s", c.name, resp.StatusCode, err, body)
 		}
 	}
 }

@@ -26,9 +26,9 @@ type scraper struct {
 	url string
 }
 
-// startPrometheus scrapes the target and evaluates the rules that ship, both
+// startPrometheus scrapes the target with its token and evaluates the rules that ship, both
 // each quarter of a second. It skips the test where there is no Prometheus.
-func startPrometheus(t *testing.T, target string) scraper {
+func startPrometheus(t *testing.T, target, token string) scraper {
 	t.Helper()
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -46,7 +46,8 @@ func startPrometheus(t *testing.T, target string) scraper {
 	for name, content := range map[string]string{
 		"rules.yml": rules,
 		"prometheus.yml": fmt.Sprintf("global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}\nrule_files: [rules.yml]\n"+
-			"scrape_configs: [{job_name: enrichgate, static_configs: [{targets: [%q]}]}]\n", target),
+			"scrape_configs: [{job_name: enrichgate, authorization: {credentials_file: token}, static_configs: [{targets: [%q]}]}]\n", target),
+		"token": token + "\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -156,7 +157,7 @@ func TestDashboardOnTheRealDaemon(t *testing.T) {
 	for _, source := range s.Enabled() {
 		source.UnitPrice, source.Currency = "0.04", "EUR"
 	}
-	prometheus := startPrometheus(t, s.HTTPListen)
+	prometheus := startPrometheus(t, s.HTTPListen, s.AdminToken.Reveal())
 	env := &environment{ctx: t.Context(), stdout: io.Discard, stderr: os.Stderr}
 	d := startDemoDaemon(t.Context(), s, newDemoLog(env, s), demoClock{})
 	defer func() {
@@ -215,7 +216,7 @@ func TestDashboardOnTheRealDaemon(t *testing.T) {
 		spent := prometheus.query("enrichgate_quota_spent_units")
 		return len(spent) == 1 && spent[0] == bill
 	}, "the ledger to be the provider's bill of "+bill)
-	series(t, s.HTTPListen)
+	series(t, s.HTTPListen, s.AdminToken.Reveal())
 }
 
 // keepBusy sends what an installation sends: manual work, playbooks, values
@@ -244,9 +245,14 @@ func keepBusy(ctx context.Context, st *demoStage) error {
 
 // series counts what Prometheus has to keep: at most 150 a source, and 60 of
 // ours beside; and every family that rules or dashboard read is there.
-func series(t *testing.T, address string) {
+func series(t *testing.T, address, token string) {
 	t.Helper()
-	resp, err := http.Get("http://" + address + "/metrics")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,7 +137,6 @@ func (f *front) close() error {
 // handler is what both listeners answer.
 func (a *app) handler(local bool, healthy func() map[string]error) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	// Alive: the process answers. No dependency, or its outage would become a restart.
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
 	// Healthy: it can do its job of not losing money, whoever else is away.
@@ -155,6 +154,8 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 		AdminToken: a.settings.AdminToken.Reveal(), ReadToken: a.settings.ReadToken.Reveal(), Local: local, Metrics: a.requests, Log: a.log,
 	})
 	mux.Handle("/api/v1/", api)
+	// Their labels name clients and playbooks: for whoever may read, as the API is.
+	mux.Handle("GET /metrics", api.Readers(promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{})))
 	if local {
 		mux.Handle("/local/v1/", a.local())
 	}

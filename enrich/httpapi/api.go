@@ -172,17 +172,34 @@ func (a *API) guarded(op route) http.HandlerFunc {
 			op.do(w, r, caller{})
 			return
 		}
-		who, refused := a.doors.judge(r, bearer(r))
-		if refused != nil {
-			a.deny(w, refused)
-			return
+		if who, ok := a.enter(w, r, op.roles); ok {
+			op.do(w, r, who)
 		}
-		if who.role&op.roles == 0 {
-			Problem(w, Details{Status: http.StatusForbidden, Type: typeForbidden, Title: "this token may not do that"})
-			return
-		}
-		op.do(w, r, who)
 	}
+}
+
+// Readers lets those through to next who may read everything here: what else
+// the listener answers is kept as the API's own answers are.
+func (a *API) Readers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := a.enter(w, r, reader|admin); ok {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// enter says who calls, or answers that they may not.
+func (a *API) enter(w http.ResponseWriter, r *http.Request, roles role) (caller, bool) {
+	who, refused := a.doors.judge(r, bearer(r))
+	switch {
+	case refused != nil:
+		a.deny(w, refused)
+	case who.role&roles == 0:
+		Problem(w, Details{Status: http.StatusForbidden, Type: typeForbidden, Title: "this token may not do that"})
+	default:
+		return who, true
+	}
+	return caller{}, false
 }
 
 func (a *API) deny(w http.ResponseWriter, d *Details) {
