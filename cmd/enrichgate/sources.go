@@ -34,6 +34,10 @@ func sourcesIn(dir string) (specs []settings.SourceSpec, problems []error) {
 	}
 	taken := map[string]string{"opencti": "OpenCTI", "connector": "OpenCTI", "mq": "OpenCTI", "connectors": "OpenCTI", "enrichgate": "enrichgate"}
 	add := func(spec settings.SourceSpec) {
+		if stray := spec.Stray(); stray != "" {
+			problems = append(problems, fmt.Errorf("the source %s was not loaded: %s is another name of nothing that it has", spec.Name, stray))
+			return
+		}
 		for _, name := range spec.Names() {
 			if other, is := taken[name]; is {
 				problems = append(problems, fmt.Errorf("the source %s was not loaded: %s is already a name of %s", spec.Name, name, other))

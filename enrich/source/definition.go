@@ -34,6 +34,7 @@ type settingsBlock struct {
 	Quota   string                 `yaml:"quota"`
 	Secrets map[string]secretBlock `yaml:"secrets"`
 	Params  map[string]paramBlock  `yaml:"params"`
+	Aliases map[string]string      `yaml:"aliases"`
 	Ignored map[string]string      `yaml:"ignored"`
 }
 

@@ -25,6 +25,9 @@ type Settings struct {
 	Stale   time.Duration
 	Secrets []Secret
 	Params  []Param
+	// Aliases are environment variables of the public connector with the one that
+	// each stands for here.
+	Aliases map[string]string
 	// Ignored says, by environment variable, why settings of the public connector
 	// mean nothing here.
 	Ignored map[string]string
@@ -67,7 +70,7 @@ func (d *Definition) Settings() Settings {
 	b := d.def.Settings
 	s := Settings{
 		Prefix: b.Env, BaseURL: d.def.HTTP.BaseURL, Scope: slices.Clone(b.Scope), MaxTLP: b.MaxTLP, Quota: b.Quota,
-		Timeout: d.timeout, Stale: d.stale, Ignored: maps.Clone(b.Ignored),
+		Timeout: d.timeout, Stale: d.stale, Aliases: maps.Clone(b.Aliases), Ignored: maps.Clone(b.Ignored),
 	}
 	if len(s.Scope) == 0 {
 		s.Scope = d.types()

@@ -56,7 +56,7 @@ func TestConnectorSource(t *testing.T) {
 	for _, tc := range []struct{ env, source, problem string }{
 		{"CONNECTOR_SOURCE=virustotal", "virustotal", ""},
 		{"CONNECTOR_SOURCE=open_data", "open_data", ""}, // needs no key: naming it is enough
-		{"X=", "", "CONNECTOR_SOURCE: several sources have a key (proofpoint_et_intelligence, virustotal); name this connector's, or list several under connectors: in config.yml"},
+		{"X=", "", "CONNECTOR_SOURCE: several sources are set (proofpoint_et_intelligence, virustotal); name this connector's, or list several under connectors: in config.yml"},
 		{"CONNECTOR_SOURCE=virus_total", "", `CONNECTOR_SOURCE="virus_total": there is no such source; did you mean virustotal?`},
 		{"CONNECTOR_SOURCE=pair", "", `CONNECTOR_SOURCE="pair": pair has no key; write PAIR_USER`},
 		{"VIRUSTOTAL_ENABLED=false", "proofpoint_et_intelligence", ""},
@@ -73,7 +73,7 @@ func TestConnectorSource(t *testing.T) {
 		}
 	}
 	got := lines(t, several(t, "", "CONNECTOR_ID="+idA))
-	if want := "PROOFPOINT_ET_INTELLIGENCE_API_KEY: required, or the key of another source (the README lists them)"; !slices.Equal(got, []string{want}) {
+	if want := "PROOFPOINT_ET_INTELLIGENCE_API_KEY: required, or the key of another source (the README lists them); one without a key is named by CONNECTOR_SOURCE"; !slices.Equal(got, []string{want}) {
 		t.Errorf("got %q", got)
 	}
 	if got := lines(t, several(t, "", keys[0], keys[1], "CONNECTOR_MAX_TLP=x")); len(got) != 1 {
@@ -134,7 +134,7 @@ func TestListOfConnectorsProblems(t *testing.T) {
 		}
 	}
 	got := lines(t, several(t, "connectors:\n  - {id: "+idA+"}\n", "VIRUSTOTAL_API_KEY=key", "PROOFPOINT_ET_INTELLIGENCE_API_KEY=key"))
-	if want := "connectors[0].source (config.yml:2): several sources have a key (proofpoint_et_intelligence, virustotal); name this connector's"; !slices.Equal(got, []string{want}) {
+	if want := "connectors[0].source (config.yml:2): several sources are set (proofpoint_et_intelligence, virustotal); name this connector's"; !slices.Equal(got, []string{want}) {
 		t.Errorf("got %q", got)
 	}
 }

@@ -3,6 +3,7 @@ package settings
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -36,14 +37,11 @@ func MarkdownTable(sources []SourceSpec) string {
 // sourceTable is what differs between sources.
 func sourceTable(sources []SourceSpec) string {
 	var b strings.Builder
-	b.WriteString("| Source | `<source>` in `config.yml` | `<SOURCE>` | key | default quota | scope | calls (units) |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| Source | `<source>` in `config.yml` | `<SOURCE>` | key | default quota | scope | calls (units) | also read |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, spec := range sources {
 		keys := "none"
 		for i, one := range spec.Secrets {
 			text := code(spec.env(one.Env, one.Name))
-			for _, also := range one.Aliases {
-				text += " or " + code(also)
-			}
 			if one.Optional {
 				text += " (optional)"
 			}
@@ -56,8 +54,12 @@ func sourceTable(sources []SourceSpec) string {
 		for _, e := range spec.Endpoints {
 			calls = append(calls, fmt.Sprintf("%s (%d)", e.Name, e.Units))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", spec.Title, code(spec.Name), code(strings.TrimSuffix(spec.prefix(), "_")), keys,
-			code(orNone(spec.Quota)), strings.Join(spec.Scope, ", "), strings.Join(calls, ", "))
+		var also []string
+		for _, alias := range slices.Sorted(maps.Keys(spec.Aliases)) {
+			also = append(also, code(alias)+" as "+code(spec.Aliases[alias]))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", spec.Title, code(spec.Name), code(strings.TrimSuffix(spec.prefix(), "_")), keys,
+			code(orNone(spec.Quota)), strings.Join(spec.Scope, ", "), strings.Join(calls, ", "), strings.Join(also, ", "))
 	}
 	return b.String()
 }

@@ -40,12 +40,44 @@ func (l *loader) sources() {
 	if l.o.Need == NeedData || l.doc.broken || len(l.o.Sources) == 0 || slices.ContainsFunc(l.o.Sources, l.wanted) {
 		return
 	}
+	if l.keyless() {
+		return
+	}
 	spec := l.o.Sources[0]
 	if len(l.o.Sources) > 1 {
-		l.ruleAlways(spec.env(spec.Secrets[0].Env, spec.Secrets[0].Name), "required, or the key of another source (the README lists them)")
+		l.ruleAlways(spec.env(spec.Secrets[0].Env, spec.Secrets[0].Name),
+			"required, or the key of another source (the README lists them); one without a key is named by CONNECTOR_SOURCE")
 		return
 	}
 	l.wantKeys(spec)
+}
+
+// keyless enables the sources without a key of which something was set, when
+// nobody tried to enable any: the environment of their public connectors has
+// nothing else to know them by.
+func (l *loader) keyless() (any bool) {
+	for _, spec := range l.o.Sources {
+		s := l.target.Sources[spec.Name]
+		if len(spec.Secrets) == 0 && s.enabled == nil && l.mentioned(spec) {
+			s.Enabled, any = true, true
+		}
+	}
+	return any
+}
+
+// mentioned says whether somebody set something of this source and no other.
+func (l *loader) mentioned(spec SourceSpec) bool {
+	for _, r := range l.rows {
+		if g, given := l.given[r.Name]; given && r.Source == spec.Name && spec.owns(r, g) {
+			return true
+		}
+	}
+	for name := range spec.Ignored {
+		if _, set := l.env[name]; set && l.rank(name) < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // wanted says that somebody tried to enable a source.
@@ -140,8 +172,7 @@ func (l *loader) narrow() {
 	s := l.target.Settings
 	for _, spec := range l.o.Sources {
 		g, given := l.given[spec.prefix()+"MAX_TLP"]
-		own := g.name == spec.prefix()+"MAX_TLP" || g.name == spec.Name+".max_tlp"
-		if !given || own || !l.listed && s.Connectors[0].Source == spec.Name {
+		if !given || spec.owns(l.rows[l.rank(spec.prefix()+"MAX_TLP")], g) || !l.listed && s.Connectors[0].Source == spec.Name {
 			continue
 		}
 		source, byDefault := s.Sources[spec.Name], cmp.Or(spec.MaxTLP, defaultMaxTLP)
@@ -181,7 +212,7 @@ func (l *loader) bindSource(i int, c *Connector) {
 	case len(on) == 1:
 		c.Source = on[0]
 	case len(on) > 1 && l.o.Need == NeedRun:
-		text := "several sources have a key (" + strings.Join(on, ", ") + "); name this connector's"
+		text := "several sources are set (" + strings.Join(on, ", ") + "); name this connector's"
 		if !l.listed {
 			text += ", or list several under connectors: in config.yml"
 		}

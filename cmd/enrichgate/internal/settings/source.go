@@ -141,6 +141,8 @@ func sourceRows(spec SourceSpec) []row {
 			r.Name = spec.prefix() + r.Name
 		}
 		r.YAML = spec.Name + "." + r.YAML
+		r.Aliases = spec.aliasesOf(r.Name)
+		r.also = append(r.also, r.Aliases...)
 	}
 	return rows
 }
@@ -159,13 +161,13 @@ func sourceKeyRows(spec SourceSpec) []row {
 	}
 	for _, one := range spec.Secrets {
 		rows = append(rows, row{Setting: Setting{Name: spec.env(one.Env, one.Name), YAML: one.Name, Title: strings.ReplaceAll(one.Name, "_", " "), Kind: KindSecret, Secret: true,
-			DefaultNote: "the source is off", For: NeedLookup, Own: true, Optional: one.Optional, Aliases: one.Aliases,
+			DefaultNote: "the source is off", For: NeedLookup, Own: true, Optional: one.Optional,
 			Help: one.Help},
-			parse: sourceSecret(spec.Name, one.Name), also: one.Aliases})
+			parse: sourceSecret(spec.Name, one.Name)})
 	}
 	note := "when its key is given"
 	if len(spec.Secrets) == 0 {
-		note = "when a connector names it"
+		note = "when a connector names it, or nothing but it is set"
 	}
 	return append(rows, row{Setting: Setting{Name: "ENABLED", YAML: "enabled", Title: "enabled", Kind: KindBool, DefaultNote: note, Example: "true", For: NeedData,
 		Help: "Whether the source is used; false switches it off and keeps its key."},

@@ -2,6 +2,8 @@ package settings
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +43,9 @@ type SourceSpec struct {
 	Family string
 	// Open makes the source of what was set for it.
 	Open func(*Source) (enrich.Source, error) `json:"-"`
+	// Aliases are environment names of the public connector with what each is
+	// called here.
+	Aliases map[string]string
 	// Ignored says, by environment name, why a setting of the public connector
 	// means nothing here.
 	Ignored map[string]string
@@ -55,8 +60,6 @@ type SecretSpec struct {
 	Name string
 	// Env is the environment name; empty means the prefix and the name in upper case.
 	Env string
-	// Aliases are other environment names, those of the public connector.
-	Aliases []string
 	// Optional says that the source works without.
 	Optional bool
 	// Help is one sentence.
@@ -107,6 +110,33 @@ func (s SourceSpec) Names() []string {
 		names = append(append(names, r.Name), r.Aliases...)
 	}
 	return names
+}
+
+// Stray is an alias of no setting of the source, empty when there is none.
+func (s SourceSpec) Stray() string {
+	names := s.Names()
+	for _, alias := range slices.Sorted(maps.Keys(s.Aliases)) {
+		if !slices.Contains(names, s.Aliases[alias]) {
+			return alias
+		}
+	}
+	return ""
+}
+
+// aliasesOf are the other environment names of a setting.
+func (s SourceSpec) aliasesOf(name string) (all []string) {
+	for _, alias := range slices.Sorted(maps.Keys(s.Aliases)) {
+		if s.Aliases[alias] == name {
+			all = append(all, alias)
+		}
+	}
+	return all
+}
+
+// owns says whether a value was written to the source's own name of a setting,
+// not to one that all sources read.
+func (s SourceSpec) owns(r row, g given) bool {
+	return g.name == r.Name || g.name == r.YAML || slices.Contains(r.Aliases, g.name)
 }
 
 func (s SourceSpec) family() string {

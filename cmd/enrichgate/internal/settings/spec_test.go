@@ -18,7 +18,8 @@ func many() []SourceSpec {
 	return append(specs(),
 		SourceSpec{
 			Name: "virustotal", Title: "VirusTotal", BaseURL: "https://www.virustotal.com/api/v3/",
-			Secrets: []SecretSpec{{Name: "api_key", Aliases: []string{"VIRUSTOTAL_TOKEN"}, Help: "Key of the API."}},
+			Secrets: []SecretSpec{{Name: "api_key", Help: "Key of the API."}},
+			Aliases: map[string]string{"VIRUSTOTAL_TOKEN": "VIRUSTOTAL_API_KEY"},
 			Params: []ParamSpec{
 				{Name: "threshold", Title: "threshold", Kind: KindInt, Default: "3", Least: 0, Most: 90, Help: "Engines that must agree."},
 				{Name: "relations", Title: "relations", Kind: KindBool, Default: "true", Help: "Whether related objects are imported."},

@@ -83,7 +83,7 @@ type Setting struct {
 	Endpoint string
 	// Optional says that the source works without this secret.
 	Optional bool
-	// Aliases are other environment names of a secret, those of public connectors.
+	// Aliases are its other environment names, those of public connectors.
 	Aliases []string
 }
 

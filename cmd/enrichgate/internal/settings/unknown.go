@@ -69,6 +69,7 @@ func (l *loader) unknownVariables() {
 		family, spec := l.familyOf(upper)
 		ours := family != ""
 		switch {
+		case l.ignoredBy(upper):
 		case known[name]:
 		case ours && isKubernetesLink(name, l.env[name]):
 			l.target.Notices = append(l.target.Notices, name+": written by Kubernetes for a service, ignored")
@@ -97,12 +98,24 @@ func (l *loader) familyOf(name string) (family string, spec SourceSpec) {
 	return family, spec
 }
 
+// ignoredBy warns of a name of a public connector that means nothing here. A
+// name that another source reads is worth it only where this one is used, and
+// not the other.
+func (l *loader) ignoredBy(name string) bool {
+	used := func(source string) bool { s := l.target.Sources[source]; return s != nil && s.Enabled }
+	for _, spec := range l.o.Sources {
+		why, rank := spec.Ignored[name], l.rank(name)
+		if why == "" || rank >= 0 && (!used(spec.Name) || used(l.rows[rank].Source)) {
+			continue
+		}
+		l.target.Warnings = append(l.target.Warnings, name+" has no effect here: "+why)
+		return true
+	}
+	return false
+}
+
 // unknownVariable reports a name under one of our prefixes.
 func (l *loader) unknownVariable(name, upper, family string, spec SourceSpec) {
-	if why := spec.Ignored[upper]; why != "" {
-		l.target.Warnings = append(l.target.Warnings, plain(name)+" has no effect here: "+why)
-		return
-	}
 	p := Problem{Name: plain(name)}
 	prefix := family
 	if spec.Name != "" {
