@@ -3,6 +3,7 @@ package opencti
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -83,29 +84,42 @@ func (c *Connector) dial(ctx context.Context, reg *Registration, purpose string)
 		beat = heartbeat
 	}
 	c.metrics.attempts.Inc()
+	var wire *heard
 	conn, err := amqp.DialConfig(reg.Broker.uri(), amqp.Config{
-		Vhost: reg.Broker.Vhost, Heartbeat: beat, TLSClientConfig: tlsConfig,
+		Vhost: reg.Broker.Vhost, Heartbeat: beat,
 		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: reg.Broker.User, Password: reg.Broker.Pass}},
 		Properties: amqp.Table{"connection_name": "enrichgate " + c.cfg.Name + " " + purpose, "product": "enrichgate"},
 		Dial: func(network, addr string) (net.Conn, error) {
-			conn, err := c.cfg.dialer(ctx, network, addr)
-			if err == nil {
-				err = conn.SetDeadline(time.Now().Add(2 * dialTimeout)) // of the handshake; the library lifts it
-			}
-			return conn, err
+			var err error
+			wire, err = c.open(ctx, network, addr, tlsConfig)
+			return wire, err
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s:%d: %w", reg.Broker.Host, reg.Broker.Port, err)
+		return nil, fmt.Errorf("connecting to %s:%d: %w", reg.Broker.Host, reg.Broker.Port, wire.explain(err, tlsConfig))
 	}
 	c.metrics.connects.Inc()
 	return conn, nil
 }
 
-func (a brokerAddress) uri() string {
-	scheme := "amqp"
-	if a.UseSSL {
-		scheme = "amqps"
+// open connects, over TLS if so configured.
+func (c *Connector) open(ctx context.Context, network, addr string, tlsConfig *tls.Config) (*heard, error) {
+	conn, err := c.cfg.dialer(ctx, network, addr)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(a.Host, fmt.Sprint(a.Port)))
+	err = conn.SetDeadline(time.Now().Add(2 * dialTimeout)) // of the handshake; the library lifts it
+	if tlsConfig != nil && err == nil {
+		client := tls.Client(conn, tlsConfig)
+		err, conn = client.HandshakeContext(ctx), client
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &heard{Conn: conn}, nil
+}
+
+// uri has no scheme for TLS: that is done when it is dialled.
+func (a brokerAddress) uri() string {
+	return "amqp://" + net.JoinHostPort(a.Host, fmt.Sprint(a.Port))
 }
