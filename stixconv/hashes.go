@@ -7,10 +7,13 @@ import (
 	"strings"
 )
 
+// hashSeparators is made once: every hash of every answer passes by here.
+var hashSeparators = strings.NewReplacer("-", "", "_", "")
+
 // hashAlgorithm gives the STIX name of a hash algorithm, however a provider
 // spells it, and the length of its hex form, or 0 when that is not hex.
 func hashAlgorithm(name string) (stix string, hexLength int, ok bool) {
-	switch strings.NewReplacer("-", "", "_", "").Replace(strings.ToUpper(strings.TrimSpace(name))) {
+	switch hashSeparators.Replace(strings.ToUpper(strings.TrimSpace(name))) {
 	case "MD5":
 		return "MD5", 32, true
 	case "SHA1":
