@@ -54,7 +54,7 @@ func ParseTLP(s string) (TLP, error) {
 	case "RED":
 		return Red, nil
 	}
-	return 0, fmt.Errorf("unknown TLP marking %.40q", s)
+	return 0, fmt.Errorf("%.40q is no TLP marking; use %s, %s, %s, %s or %s", s, Clear, Green, Amber, AmberStrict, Red)
 }
 
 // Max gives the stricter of two levels.

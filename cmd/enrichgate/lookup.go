@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/output"
+	"github.com/enrichgate/enrichgate/stixconv"
 )
 
 type lookupCmd struct {
@@ -76,6 +77,11 @@ func (l lookupCmd) check() error {
 		return errors.New("--max-age is at least 1s")
 	case l.STIX && (l.Output != "auto" || len(l.Fields) > 0 || l.JQ != ""):
 		return errors.New("--stix has one form; leave --output, --json and --jq away")
+	}
+	if l.TLP != "" {
+		if _, err := stixconv.ParseTLP(l.TLP); err != nil {
+			return fmt.Errorf("--tlp: %w", err)
+		}
 	}
 	return nil
 }

@@ -102,6 +102,9 @@ func TestLookupLists(t *testing.T) {
 			// The worst of a list is its exit code.
 			step("", exitUsage, 0, "198.51.100.1", "no value at all")
 			step("", exitDenied, 0, "198.51.100.1", "198.51.100.2", "--tlp", "TLP:RED")
+			if _, errs := step("", exitUsage, 0, "198.51.100.1", "--tlp", "WRONG"); strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "TLP:AMBER+STRICT") {
+				t.Error(errs)
+			}
 			step("", exitUsage, 0)
 			step("", exitUsage, 0, "198.51.100.1", "--refresh", "--no-spend")
 			step("", exitUsage, 0, "198.51.100.1", "--stix", "-o", "json")

@@ -85,6 +85,9 @@ func readBatch(r *http.Request, body []byte) (batch, error) {
 	if b.MaxUnits < 0 {
 		return b, bad("max_units is below zero")
 	}
+	if err := knownTLP(b.TLP); err != nil {
+		return b, err
+	}
 	for i := range b.Values {
 		if b.Values[i].TLP == "" {
 			b.Values[i].TLP = b.TLP

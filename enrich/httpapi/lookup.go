@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/stixconv"
 )
 
 // question is one value that somebody asks about.
@@ -21,9 +22,21 @@ type question struct {
 func (q question) entity() (enrich.Entity, error) {
 	e, err := enrich.NewEntity(q.Type, q.Value)
 	if err == nil && q.TLP != "" {
-		e.TLP = []string{q.TLP}
+		e.TLP, err = []string{q.TLP}, knownTLP(q.TLP)
 	}
 	return e, err
+}
+
+// knownTLP is about a marking that a caller gives, or leaves out. One that
+// nobody knows is their slip, not the refusal that it is on the platform's entity.
+func knownTLP(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := stixconv.ParseTLP(name); err != nil {
+		return bad("tlp: %v", err)
+	}
+	return nil
 }
 
 // asking is how a caller wants to be answered.

@@ -72,7 +72,7 @@ func TestBadQuestionsAreAnsweredInOneLine(t *testing.T) {
 		"value=999.1.1.1&type=ipv4-addr":      {400, "not an IPv4 address"},
 		"value=x&type=nonsense":               {400, "not a type"},
 		"value=198.51.100.8&tlp=TLP:RED":      {403, "tlp-denied"},
-		"value=198.51.100.8&tlp=TLP:PINK":     {403, "tlp-denied"},
+		"value=198.51.100.8&tlp=TLP:PINK":     {400, `tlp: \"TLP:PINK\" is no TLP marking; use TLP:CLEAR`},
 		"value=10.1.2.3":                      {403, "private-denied"},
 		"value=198.51.100.8&source=elsewhere": {400, "there is no source"},
 		"value=https://example.com/a":         {403, "scope-denied"},
@@ -85,6 +85,8 @@ func TestBadQuestionsAreAnsweredInOneLine(t *testing.T) {
 	} {
 		w.want(400, want, "POST", "/api/v1/lookups", adminToken, body)
 	}
+	w.want(400, `is no TLP marking`, "POST", "/api/v1/lookups", adminToken, `{"values":["198.51.100.8"],"tlp":"PINK"}`)
+	w.want(200, `is no TLP marking`, "POST", "/api/v1/lookups", adminToken, `{"values":[{"value":"198.51.100.8","tlp":"PINK"}]}`)
 	w.want(400, "line 2", "POST", "/api/v1/lookups", adminToken, "\"x\"\n{\n", "Content-Type: application/x-ndjson")
 	w.want(400, "application/xml", "POST", "/api/v1/lookups", adminToken, "<x/>", "Content-Type: application/xml")
 	w.want(413, "too-large", "POST", "/api/v1/lookups", adminToken, `{"values":["`+strings.Repeat("x", 1<<20)+`"]}`)
