@@ -122,6 +122,18 @@ func TestExport(t *testing.T) {
 			}
 		}
 	}
+	line, err := json.Marshal(Entry{
+		Ref: 1, Endpoint: "x", Subject: "x", Trigger: "x", Work: "x", Playbook: "x", PlaybookName: "x", Client: "x", Person: "x", Status: 1,
+		Reason: "x", By: "x", Outcome: "x", Window: "x", Until: new(time.Time), Used: new(int64), Limit: 1, Drift: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range rows[0] {
+		if !strings.Contains(string(line), `"`+name+`":`) {
+			t.Errorf("JSON has no %s", name)
+		}
+	}
 	if used := slices.Index(rows[0], "used"); rows[3][used] != "0" {
 		t.Errorf("set-used to nothing: %q", rows[3])
 	}

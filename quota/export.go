@@ -19,8 +19,9 @@ func (l *Ledger) ExportJSONL(w io.Writer, f Filter) error {
 	return errors.Join(l.Entries(f, func(e Entry) error { return enc.Encode(e) }), b.Flush())
 }
 
+// csvColumns are named as the fields of an Entry in JSON.
 var csvColumns = []string{
-	"seq", "time", "kind", "ref", "source", "endpoint", "subject", "trigger", "client", "playbook", "playbook_name", "person", "work",
+	"seq", "time", "kind", "ref", "account", "endpoint", "subject", "trigger", "client", "playbook", "playbook_name", "person", "work",
 	"units", "status", "outcome", "window", "used", "limit", "drift", "until", "by", "reason",
 }
 

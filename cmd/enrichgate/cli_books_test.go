@@ -78,3 +78,28 @@ func TestUnreachableDaemon(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
+
+// An export is the same, byte by byte, by the command line and by the API.
+func TestLedgerExportIsOne(t *testing.T) {
+	b := newBench(t)
+	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = front.close() }()
+	for _, args := range []string{"lookup 198.51.100.1", "quota set-used proofpoint_et_intelligence month 9 --reason =portal"} {
+		if code, _, errs := said(t, b.environ, strings.Fields(args)...); code != 0 {
+			t.Fatalf("%s: exit %d, %s", args, code, errs)
+		}
+	}
+	for form, accept := range map[string]string{"csv": "text/csv", "jsonl": "application/x-ndjson"} {
+		status, api := b.get(t, "/api/v1/ledger", httpToken, accept)
+		code, out, errs := said(t, b.environ, "ledger", "export", "-o", form)
+		if status != 200 || code != 0 || out != api || strings.Count(out, "\n") < 11 {
+			t.Errorf("%s: HTTP %d, exit %d, %s\n%s\n%s", form, status, code, errs, out, api)
+		}
+	}
+	if _, out, _ := said(t, b.environ, "ledger", "export", "--kind", "set-used", "-o", "csv"); !strings.HasSuffix(out, ",'=portal\n") || strings.Count(out, "\n") != 2 {
+		t.Errorf("filtered: %s", out)
+	}
+}

@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"text/tabwriter"
 
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/output"
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 )
 
@@ -36,6 +36,7 @@ func (configCheckCmd) Run(env *environment, c *cli) error {
 
 type configPrintCmd struct {
 	Origin bool `help:"Say where each value comes from." default:"true" negatable:""`
+	output.Options
 }
 
 // Run prints what holds and why.
@@ -44,15 +45,20 @@ func (p configPrintCmd) Run(env *environment, c *cli) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	for _, v := range s.Values() {
-		line := cmp.Or(v.Name, v.YAML) + "\t" + v.Value
-		if p.Origin {
-			line += "\t" + v.Origin
-		}
-		fmt.Fprintln(w, line)
+	columns := []output.Column{{Name: "name", Title: "SETTING"}, {Name: "value", Title: "VALUE"}, {Name: "origin", Title: "ORIGIN"}}
+	if !p.Origin {
+		columns = columns[:2]
 	}
-	return w.Flush()
+	w, err := env.rows(p.Options, columns...)
+	if err != nil {
+		return err
+	}
+	for _, v := range s.Values() {
+		if err := w.Row(cmp.Or(v.Name, v.YAML), v.Value, v.Origin); err != nil {
+			return err
+		}
+	}
+	return w.Close()
 }
 
 type configSchemaCmd struct{}

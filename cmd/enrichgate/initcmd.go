@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -12,20 +11,20 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"golang.org/x/sys/unix"
 
-	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/output"
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 )
 
 type initCmd struct {
-	Dir    string   `help:"Where to write the files." default:"." type:"path" placeholder:"DIR"`
-	URL    string   `name:"opencti-url" help:"Address of OpenCTI (asked for on a terminal)." placeholder:"URL"`
-	Token  string   `name:"opencti-token" help:"Token of the connector's user there (asked for, unseen)." placeholder:"TOKEN"`
-	Source string   `help:"The source to ask." default:"proofpoint_et_intelligence" placeholder:"NAME"`
-	Key    []string `help:"The source's key, several in its order (asked for, unseen)." placeholder:"KEY"`
-	Quota  string   `help:"What the key may spend, such as 200/minute,10000/month (default: the source's)." placeholder:"LIMITS"`
-	Force  bool     `help:"Overwrite files that are there."`
+	Dir       string   `help:"Where to write the files." default:"." type:"path" placeholder:"DIR"`
+	URL       string   `name:"opencti-url" help:"Address of OpenCTI (asked for on a terminal)." placeholder:"URL"`
+	Token     string   `name:"opencti-token" help:"Token of the connector's user there; - reads a line of standard input (default: $OPENCTI_TOKEN, or asked for, unseen). Others see a command line: better -, or a file." placeholder:"TOKEN" xor:"token"`
+	TokenFile string   `name:"opencti-token-file" help:"File that holds it." placeholder:"FILE" xor:"token"`
+	Source    string   `help:"The source to ask." default:"proofpoint_et_intelligence" placeholder:"NAME"`
+	Key       []string `help:"The source's key, several in its order; - reads a line of standard input (default: the source's environment variable, or asked for, unseen)." placeholder:"KEY" xor:"key"`
+	KeyFile   []string `name:"key-file" help:"File that holds it." placeholder:"FILE" xor:"key"`
+	Quota     string   `help:"What the key may spend, such as 200/minute,10000/month (default: the source's)." placeholder:"LIMITS"`
+	Force     bool     `help:"Overwrite files that are there."`
 }
 
 // The files that init writes: secrets stand in one of their own.
@@ -87,29 +86,41 @@ func (i *initCmd) ask(env *environment, spec settings.SourceSpec) ([]secret, err
 			return nil, err
 		}
 	}
-	if i.Token == "" {
-		if i.Token, err = q.ask("Token of the connector's user", "--opencti-token", true); err != nil {
-			return nil, err
-		}
+	var tokens []given
+	if i.Token != "" || i.TokenFile != "" {
+		tokens = []given{{i.Token, i.TokenFile}}
 	}
-	all := []secret{{"OPENCTI_TOKEN", i.Token}}
-	keys := i.Key
+	token, _, err := q.secret("OPENCTI_TOKEN", "Token of the connector's user", "--opencti-token", tokens)
+	if err != nil {
+		return nil, err
+	}
+	all, keys := []secret{token}, i.keys()
 	for _, one := range spec.Secrets {
-		if one.Optional && len(keys) == 0 {
+		name := cmp.Or(one.Env, cmp.Or(spec.Prefix, strings.ToUpper(spec.Name)+"_")+strings.ToUpper(one.Name))
+		if one.Optional && len(keys) == 0 && env.variable(name) == "" {
 			continue
 		}
-		value := ""
-		if len(keys) > 0 {
-			value, keys = keys[0], keys[1:]
-		} else if value, err = q.ask(fmt.Sprintf("%s: %s", spec.Title, one.Help), "--key", true); err != nil {
+		var key secret
+		if key, keys, err = q.secret(name, fmt.Sprintf("%s: %s", spec.Title, one.Help), "--key", keys); err != nil {
 			return nil, err
 		}
-		all = append(all, secret{cmp.Or(one.Env, cmp.Or(spec.Prefix, strings.ToUpper(spec.Name)+"_")+strings.ToUpper(one.Name)), value})
+		all = append(all, key)
 	}
 	if len(keys) > 0 {
 		return nil, &exitError{exitUsage, fmt.Errorf("%s has fewer keys than were given", spec.Name)}
 	}
 	return all, nil
+}
+
+// keys are the source's keys as the flags give them.
+func (i *initCmd) keys() (all []given) {
+	for _, value := range i.Key {
+		all = append(all, given{value: value})
+	}
+	for _, file := range i.KeyFile {
+		all = append(all, given{file: file})
+	}
+	return all
 }
 
 // config is config.yml without its secrets.
@@ -142,6 +153,7 @@ func envFile(secrets []secret) string {
 const initComposeText = `services:
   connector-enrichgate:
     image: enrichgate/connector-enrichgate:latest
+    # build: ../enrichgate # a clone of the repository: the image is built from it instead of pulled
     env_file: .env
     volumes:
       - ./config.yml:/etc/enrichgate/config.yml:ro
@@ -174,54 +186,4 @@ func (i *initCmd) check(config string, secrets []secret) error {
 		_, err = settings.Load(settings.Options{Environ: environ, ConfigPath: path, Sources: sourceSpecs()})
 	}
 	return errors.Join(err, os.RemoveAll(dir))
-}
-
-// questions are asked on a terminal, and only there.
-type questions struct {
-	env *environment
-	in  *os.File // nil: there is none
-	buf *bufio.Reader
-}
-
-func newQuestions(env *environment) *questions {
-	q := &questions{env: env}
-	if in, ok := env.stdin.(*os.File); ok && output.TerminalOf(in, nil).Width > 0 {
-		q.in, q.buf = in, bufio.NewReader(in)
-	}
-	return q
-}
-
-// ask reads a line; unseen ones are not shown while they are typed.
-func (q *questions) ask(what, flag string, unseen bool) (string, error) {
-	if q.in == nil {
-		return "", &exitError{exitUsage, fmt.Errorf("%s is needed where nobody can be asked", flag)}
-	}
-	fmt.Fprintf(q.env.stderr, "%s: ", what)
-	if unseen {
-		show, err := hideTyping(q.in)
-		if err != nil {
-			return "", err
-		}
-		defer func() { show(); fmt.Fprintln(q.env.stderr) }()
-	}
-	line, err := q.buf.ReadString('\n')
-	if line = strings.TrimSpace(line); err != nil || line == "" {
-		return "", &exitError{exitUsage, errors.New("nothing was typed; nothing was written")}
-	}
-	return line, nil
-}
-
-// hideTyping switches a terminal's echo off, and back on.
-func hideTyping(f *os.File) (show func(), err error) {
-	fd := int(f.Fd())
-	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	if err != nil {
-		return nil, err
-	}
-	silent := *before
-	silent.Lflag &^= unix.ECHO
-	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
-		return nil, err
-	}
-	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }, nil // the terminal may be gone
 }

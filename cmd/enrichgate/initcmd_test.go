@@ -61,6 +61,37 @@ func TestInit(t *testing.T) {
 	if code != 0 || !strings.Contains(said1, "good") {
 		t.Errorf("exit %d: %s%s", code, said1, errs)
 	}
+	// Secrets need not stand on the command line, where everybody sees them.
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("from-the-file-0123456789\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := []string{"init", "--force", "--dir", dir, "--opencti-url", "https://opencti.example.com"}
+	for what, c := range map[string]struct {
+		environ     []string
+		stdin, args string
+		token, key  string // empty: refused
+		warnings    int
+	}{
+		"command line":  {nil, "", "--opencti-token typed-0123456789 --key typed-key", "typed-0123456789", "typed-key", 2},
+		"files":         {nil, "", "--opencti-token-file " + file + " --key-file " + file, "from-the-file-0123456789", "from-the-file-0123456789", 0},
+		"input":         {nil, "first-0123456789\nsecond", "--opencti-token - --key -", "first-0123456789", "second", 0},
+		"environment":   {[]string{"OPENCTI_TOKEN=env-0123456789", "PROOFPOINT_ET_INTELLIGENCE_API_KEY=env-key"}, "", "", "env-0123456789", "env-key", 0},
+		"a flag wins":   {[]string{"OPENCTI_TOKEN=env-0123456789", "PROOFPOINT_ET_INTELLIGENCE_API_KEY=env-key"}, "", "--key-file " + file, "env-0123456789", "from-the-file-0123456789", 0},
+		"no such file":  {nil, "", "--opencti-token-file " + file + "x --key-file " + file, "", "", 0},
+		"an empty line": {nil, "\n", "--opencti-token - --key-file " + file, "", "", 0},
+		"too few lines": {nil, "first-0123456789\n", "--opencti-token - --key -", "", "", 0},
+		"both":          {nil, "", "--opencti-token - --opencti-token-file " + file + " --key-file " + file, "", "", 0},
+	} {
+		code, _, errs := typed(t, c.environ, c.stdin, append(base[:len(base):len(base)], strings.Fields(c.args)...)...)
+		if (code == 0) == (c.token == "") || strings.Count(errs, "warning: ") != c.warnings || code != 0 && strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: exit %d: %s", what, code, errs)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, initSecrets))
+		if want := "OPENCTI_TOKEN='" + c.token + "'\nPROOFPOINT_ET_INTELLIGENCE_API_KEY='" + c.key + "'\n"; c.token != "" && (err != nil || string(b) != want) {
+			t.Errorf("%s: %v, %s", what, err, b)
+		}
+	}
 	if code, _, errs := said(t, nil, args...); code != exitUsage || !strings.Contains(errs, "--force") {
 		t.Errorf("again: exit %d: %s", code, errs)
 	}

@@ -94,7 +94,37 @@ func (l ledgerExportCmd) Run(env *environment, c *cli) error {
 	if l.Output == "auto" && l.JQ == "" {
 		l.Output = "jsonl"
 	}
+	if len(l.Fields) == 0 && l.JQ == "" && (l.Output == "csv" || l.Output == "jsonl") {
+		return c.export(env, l.ledgerFilter, map[string]string{"csv": "text/csv", "jsonl": "application/x-ndjson"}[l.Output])
+	}
 	return c.entries(env, l.Options, l.ledgerFilter, func(*quota.Filter) {})
+}
+
+// export writes the whole as the ledger itself exports it, which is what the
+// API answers with too.
+func (c *cli) export(env *environment, l ledgerFilter, form string) (err error) {
+	way, err := c.reading(env, "ledger")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, way.close()) }()
+	now, err := way.now(env.ctx)
+	if err != nil {
+		return err
+	}
+	f, err := l.filter(now)
+	if err != nil {
+		return err
+	}
+	resp, err := way.do(env.ctx, request{method: http.MethodGet, path: "/local/v1/ledger" + ledgerQuery(f), header: http.Header{"Accept": {form}}})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(env.stdout, resp.Body); err != nil {
+		return way.unanswered(env.ctx, fmt.Errorf("the export was cut off: %w", err))
+	}
+	return nil
 }
 
 // entries prints what the filter wants.

@@ -19,8 +19,12 @@ func (a *app) localBooks(mux *http.ServeMux) {
 			refuse(w, http.StatusBadRequest, err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/x-ndjson")
-		if a.ledger.ExportJSONL(w, f) != nil {
+		form, export := "application/x-ndjson", a.ledger.ExportJSONL
+		if r.Header.Get("Accept") == "text/csv" {
+			form, export = "text/csv; charset=utf-8", a.ledger.ExportCSV
+		}
+		w.Header().Set("Content-Type", form)
+		if export(w, f) != nil {
 			panic(http.ErrAbortHandler) // a shortened answer must not look whole
 		}
 	})
