@@ -64,7 +64,7 @@ func proofpointSpec() settings.SourceSpec {
 		Secrets: []settings.SecretSpec{{Name: "api_key", Help: "Key of the provider's API."}},
 		Params: []settings.ParamSpec{{Name: "import_last_seen_time_window", Title: "last-seen window", Kind: settings.KindDuration, Default: "P30D",
 			Help: "How long ago a related domain, address or sample may have been seen last to be imported."}},
-		Quota: "200/minute", Scope: []string{"IPv4-Addr", "Domain-Name", "StixFile"},
+		Quota: "200/minute", Scope: []string{"IPv4-Addr", "Domain-Name", "StixFile"}, Types: proofpoint.Types(),
 		Family: "PROOFPOINT_", Ghost: "PROOFPOINT_ET_", Open: openProofpoint,
 	}
 	for _, name := range proofpoint.Endpoints() {

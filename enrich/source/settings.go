@@ -17,6 +17,8 @@ type Settings struct {
 	BaseURL string
 	// Scope are the entity types that a connector of it takes, as OpenCTI names them.
 	Scope []string
+	// Types are all that its lookups take.
+	Types []string
 	// MaxTLP is the strictest marking that is looked up.
 	MaxTLP string
 	// Quota is a list of limits as "4/minute,500/day", empty for none.
@@ -69,11 +71,11 @@ type Param struct {
 func (d *Definition) Settings() Settings {
 	b := d.def.Settings
 	s := Settings{
-		Prefix: b.Env, BaseURL: d.def.HTTP.BaseURL, Scope: slices.Clone(b.Scope), MaxTLP: b.MaxTLP, Quota: b.Quota,
+		Prefix: b.Env, BaseURL: d.def.HTTP.BaseURL, Scope: slices.Clone(b.Scope), Types: d.types(), MaxTLP: b.MaxTLP, Quota: b.Quota,
 		Timeout: d.timeout, Stale: d.stale, Aliases: maps.Clone(b.Aliases), Ignored: maps.Clone(b.Ignored),
 	}
 	if len(s.Scope) == 0 {
-		s.Scope = d.types()
+		s.Scope = s.Types
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Secrets)) {
 		secret := b.Secrets[name]

@@ -28,6 +28,9 @@ func Endpoints() []string {
 	return []string{ipReputation, ipDomains, ipSamples, ipGeoloc, ipASN, domainReputation, domainIPs, domainSamples, sample}
 }
 
+// Types are the entities that Plan takes, as OpenCTI names them.
+func Types() []string { return []string{"IPv4-Addr", "Domain-Name", "StixFile", "Artifact"} }
+
 // endpoint is what is known of a call of the API.
 type endpoint struct {
 	name  string

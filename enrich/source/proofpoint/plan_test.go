@@ -146,3 +146,18 @@ func TestNothingPrintsTheKey(t *testing.T) {
 		t.Errorf("%s, %+v", s.Name(), s.Author())
 	}
 }
+
+// Types are those that Plan takes.
+func TestPlanTakesTheTypes(t *testing.T) {
+	values := map[string]enrich.Entity{
+		"IPv4-Addr": {Value: "192.0.2.1"}, "Domain-Name": {Value: "example.com"},
+		"StixFile": {Hashes: map[string]string{"MD5": "0123456789abcdef0123456789abcdef"}}, "Artifact": {Hashes: map[string]string{"MD5": "0123456789abcdef0123456789abcdef"}},
+	}
+	for _, name := range Types() {
+		e := values[name]
+		e.Type = name
+		if plan, err := (&Source{}).Plan(e); err != nil || len(plan) == 0 {
+			t.Errorf("%s: %v, %v", name, plan, err)
+		}
+	}
+}

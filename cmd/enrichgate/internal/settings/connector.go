@@ -43,7 +43,7 @@ func connectorRows() []row {
 			Help: "Name that analysts see and that stands in each log line."},
 			parse: connectorName},
 		{Setting: Setting{Name: "CONNECTOR_SCOPE", YAML: "connector.scope", Title: "Connector scope", Kind: KindList, DefaultNote: "all that the source knows", Example: "IPv4-Addr,Domain-Name,StixFile",
-			Help: "Entity types to enrich."},
+			Help: "Entity types to enrich; what the source never looks up is warned of and not registered."},
 			parse: list(func(s *Settings) *[]string { return &s.connector.Scope })},
 		{Setting: Setting{Name: "CONNECTOR_AUTO", YAML: "connector.auto", Title: "Automatic enrichment", Kind: KindBool, Default: "false",
 			Help: "Whether every new entity in scope is enriched unasked, which spends quota on each (many public connectors' default is true)."},

@@ -244,3 +244,27 @@ func TestConnectorsMaxTLP(t *testing.T) {
 		t.Errorf("a list: got %s", got)
 	}
 }
+
+// What a source never looks up is not registered; when nothing is left, that is
+// a problem. Indicators stay, and files under either name.
+func TestScopeFitsTheSource(t *testing.T) {
+	for given, want := range map[string]string{
+		"IPv4-Addr,Phone-Number": "IPv4-Addr", "ipv4-addr,Indicator": "ipv4-addr,Indicator", "file,Url": "file", "indicator": "indicator",
+	} {
+		s := load(t, options(t, minimal("CONNECTOR_SCOPE="+given)...))
+		left := len(s.Connectors[0].Scope) < strings.Count(given, ",")+1
+		warned := slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.HasPrefix(w, "CONNECTOR_SCOPE: ") })
+		if got := strings.Join(s.Connectors[0].Scope, ","); got != want || warned != left {
+			t.Errorf("%s: got %s, warnings %q", given, got, s.Warnings)
+		}
+	}
+	got := lines(t, options(t, minimal("CONNECTOR_SCOPE=Banana,Url")...))
+	if want := `CONNECTOR_SCOPE="Banana,Url": nothing that proofpoint_et_intelligence looks up; it takes IPv4-Addr, Domain-Name, StixFile`; !slices.Equal(got, []string{want}) {
+		t.Errorf("got %q", got)
+	}
+	o := options(t, "OPENCTI_URL=http://localhost", "OPENCTI_TOKEN=a-secret-0123456789", "PROOFPOINT_ET_INTELLIGENCE_API_KEY=a-key-0123456789abcdef")
+	write(t, o, "config.yml", "connectors: [{id: b5d1e2f0-6c1a-4a0b-9d3e-7f2a1c0e9b11, scope: [Url]}]\n")
+	if got := lines(t, o); len(got) != 1 || !strings.HasPrefix(got[0], "connectors[0].scope (config.yml:1): nothing that ") {
+		t.Errorf("got %q", got)
+	}
+}

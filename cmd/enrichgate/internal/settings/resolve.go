@@ -130,9 +130,7 @@ func (l *loader) bind() {
 		l.bindSource(i, c)
 		if source := s.Sources[c.Source]; source != nil {
 			c.Name = cmp.Or(c.Name, source.Spec.Title)
-			if c.Scope == nil {
-				c.Scope = slices.Clone(source.Spec.Scope)
-			}
+			l.fit(i, c, source.Spec)
 		}
 		if c.ListenAPIURI == "" {
 			scheme := "http"
@@ -163,6 +161,30 @@ func (l *loader) bind() {
 		l.follows("CONNECTOR_SOURCE", c[0].Source)
 		l.follows("CONNECTOR_NAME", c[0].Name)
 		l.follows("CONNECTOR_SCOPE", strings.Join(c[0].Scope, ","))
+	}
+}
+
+// fit completes a connector's scope, and leaves out what its source never looks
+// up: the platform would offer a button that can only refuse.
+func (l *loader) fit(i int, c *Connector, spec SourceSpec) {
+	if c.Scope == nil {
+		c.Scope = slices.Clone(spec.Scope)
+		return
+	}
+	var fits, strange []string
+	for _, name := range c.Scope {
+		if spec.takes(name) {
+			fits = append(fits, name)
+		} else {
+			strange = append(strange, plain(name))
+		}
+	}
+	switch {
+	case len(fits) == 0:
+		l.connectorProblem(i, "scope", "nothing that "+spec.Name+" looks up; it takes "+strings.Join(spec.types(), ", "))
+	case len(strange) > 0:
+		l.target.Warnings = append(l.target.Warnings, l.nameIn(i, "scope")+": "+spec.Name+" does not look up "+strings.Join(strange, ", ")+"; left out of what is registered")
+		c.Scope = fits
 	}
 }
 

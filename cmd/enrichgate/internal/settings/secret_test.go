@@ -71,7 +71,7 @@ func TestSettingsDoNotPrintSecrets(t *testing.T) {
 		}
 		o.Environ = append(o.Environ, s.Name+"="+value)
 	}
-	o.Environ = append(o.Environ, "MQ_USE_SSL_CERT="+cert, "ENRICHGATE_HTTP_TLS_CERT="+cert, "CONNECTOR_SCOPE=x")
+	o.Environ = append(o.Environ, "MQ_USE_SSL_CERT="+cert, "ENRICHGATE_HTTP_TLS_CERT="+cert, "CONNECTOR_SCOPE=Domain-Name")
 	s := load(t, o)
 	j, err := json.Marshal(s)
 	if err != nil {

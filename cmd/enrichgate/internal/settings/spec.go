@@ -34,8 +34,11 @@ type SourceSpec struct {
 	// Timeout and Stale are the defaults of the longest call and of how long an
 	// expired answer may be served; zero means 20 s and 7 days.
 	Timeout, Stale time.Duration
-	// Scope are the entity types that it knows, as OpenCTI names them.
+	// Scope are the entity types that a connector of it takes by default, as
+	// OpenCTI names them.
 	Scope []string
+	// Types are all that it can look up; empty means Scope.
+	Types []string
 	// Endpoints are its calls.
 	Endpoints []EndpointSpec
 	// Family is a shorter prefix under which an unknown name is taken for a
@@ -110,6 +113,21 @@ func (s SourceSpec) Names() []string {
 		names = append(append(names, r.Name), r.Aliases...)
 	}
 	return names
+}
+
+func (s SourceSpec) types() []string {
+	if len(s.Types) == 0 {
+		return s.Scope
+	}
+	return s.Types
+}
+
+// takes says whether a name in a scope is of something that can be looked up. An
+// indicator is, through the observables that its pattern names.
+func (s SourceSpec) takes(name string) bool {
+	return strings.EqualFold(name, "Indicator") || slices.ContainsFunc(s.types(), func(t string) bool {
+		return strings.EqualFold(name, t) || strings.EqualFold(name, "file") && t == "StixFile"
+	})
 }
 
 // Stray is an alias of no setting of the source, empty when there is none.
