@@ -48,13 +48,32 @@ func (p *paper) name(query string) string {
 
 func newPaper() *paper { return &paper{asked: map[string][]time.Time{}, answers: map[string]string{}} }
 
-func (p *paper) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
+// readPaper reads a request; the file of one that brings a file is its variable.
+func readPaper(r *http.Request) (req paperRequest, err error) {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		return req, json.NewDecoder(r.Body).Decode(&req)
 	}
-	var req paperRequest
-	if err := json.Unmarshal(body, &req); err != nil {
+	if err := r.ParseMultipartForm(1 << 20); err != nil {
+		return req, err
+	}
+	file, header, err := r.FormFile("0")
+	if err != nil {
+		return req, err
+	}
+	content, err := io.ReadAll(file)
+	if err != nil {
+		return req, err
+	}
+	err = json.Unmarshal([]byte(r.FormValue("operations")), &req)
+	if err == nil {
+		req.Variables["file"] = map[string]any{"name": header.Filename, "content": json.RawMessage(content)}
+	}
+	return req, err
+}
+
+func (p *paper) RoundTrip(r *http.Request) (*http.Response, error) {
+	req, err := readPaper(r)
+	if err != nil {
 		return nil, err
 	}
 	name := p.name(req.Query)

@@ -2,15 +2,14 @@ package opencti
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,11 +18,6 @@ import (
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
-
-// stamps are what differs from run to run.
-var stamps = regexp.MustCompile(`"execution_start":"[^"]+"`)
-
-var update = flag.Bool("update", false, "write the golden transcripts anew")
 
 // transcript is all that one message makes us say, to the platform and to the broker.
 type transcript struct {
@@ -66,29 +60,38 @@ func line(v any) string {
 	return strings.TrimSpace(b.String())
 }
 
-// talk has one message handled by a connector that answers with the bundle of
-// the vectors, and returns what was said.
-func talk(t *testing.T, file string, change func(*Config), handle func(context.Context, enrich.Message, enrich.Reporter) error) (*transcript, *paper) {
+// flow is one way that a message may take.
+type flow struct {
+	// file is the message; "" for none.
+	file string
+	// version of the platform; "" for the newest.
+	version string
+	// read is what the platform says of the entity, or a change of what the
+	// vector says, "old => new".
+	read   string
+	change func(*Config)
+	handle func(context.Context, enrich.Message, enrich.Reporter) error
+	// arrive, if set, brings the message instead of the broker; after, if set,
+	// is what follows.
+	arrive, after func(*testing.T, *Connector, *transcript)
+}
+
+// talk goes the flow with a connector whose platform answers as the vectors do,
+// and returns what was said.
+func (f flow) talk(t *testing.T) (*transcript, *paper) {
 	t.Helper()
-	s := &transcript{}
-	p := newPaper()
-	var read struct {
-		Response struct{ Data json.RawMessage }
-	}
-	vectorInto(t, "13-read-entity.json", &read)
-	var registered struct{ Data json.RawMessage }
-	vectorInto(t, "02-register-response-7x.json", &registered)
-	p.answers["ReadForEnrichment"] = string(read.Response.Data)
-	p.answers["RegisterConnector"] = string(registered.Data)
-	p.answers["PlaybookStepExecution"] = `{"playbookStepExecution":true}`
+	s, p := &transcript{}, newPaper()
+	p.answer(t, f)
 	p.said = func(query string, variables map[string]any) {
 		s.lines = append(s.lines, "graphql "+strings.Join(strings.Fields(query), " ")+" "+line(variables))
 	}
 	c := p.connector(t, func(c *Config) {
 		c.ID, c.Name = "b5d1e2f0-6c1a-4a0b-9d3e-7f2a1c0e9b11", "Example Enrichment"
 		c.Scope, c.Auto, c.EnrichmentResolution = []string{"IPv4-Addr", "Domain-Name", "StixFile"}, true, "none"
-		c.Handle = handle
-		change(c)
+		c.Handle, c.receivedAfter = f.handle, time.Hour // however slow this machine is
+		if f.change != nil {
+			f.change(c)
+		}
 	})
 	if err := c.register(t.Context()); err != nil {
 		t.Fatal(err)
@@ -96,12 +99,43 @@ func talk(t *testing.T, file string, change func(*Config), handle func(context.C
 	if err := c.ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if file != "" {
-		if err := c.consume(t.Context(), delivery{body: vector(t, file)}, s); err != nil {
+	switch {
+	case f.arrive != nil:
+		f.arrive(t, c, s)
+	case f.file != "":
+		if err := c.consume(t.Context(), delivery{body: vector(t, f.file)}, s); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if f.after != nil {
+		f.after(t, c, s)
+	}
 	return s, p
+}
+
+// answer has the paper answer as the platform of a flow.
+func (p *paper) answer(t *testing.T, f flow) {
+	t.Helper()
+	var read struct {
+		Response struct{ Data json.RawMessage }
+	}
+	vectorInto(t, "13-read-entity.json", &read)
+	p.answers["ReadForEnrichment"] = cmp.Or(f.read, string(read.Response.Data))
+	if from, to, is := strings.Cut(f.read, " => "); is {
+		p.answers["ReadForEnrichment"] = strings.Replace(string(read.Response.Data), from, to, 1)
+	}
+	registration := "02-register-response-7x.json"
+	if strings.HasPrefix(f.version, "6.") {
+		registration = "03-register-response-6x.json"
+	}
+	if f.version != "" {
+		p.answers["healthCheck"] = `{"about":{"version":` + quoted(f.version) + `}}`
+	}
+	var registered struct{ Data json.RawMessage }
+	vectorInto(t, registration, &registered)
+	p.answers["RegisterConnector"] = string(registered.Data)
+	p.answers["PlaybookStepExecution"] = `{"playbookStepExecution":true}`
+	p.answers["DraftWorkspaceAdd"] = `{"draftWorkspaceAdd":{"id":"5e1b8d0a-2f3c-4d5e-8f60-718293a4b5c6"}}`
 }
 
 // vectorBundle is the result that the vectors are about.
@@ -124,51 +158,6 @@ func delivers(t *testing.T, words string) func(context.Context, enrich.Message, 
 			return err
 		}
 		return to.Processed(ctx, words, false)
-	}
-}
-
-func fails(ctx context.Context, _ enrich.Message, to enrich.Reporter) error {
-	if err := to.Received(ctx); err != nil {
-		return err
-	}
-	return to.Processed(ctx, "quota exceeded", true)
-}
-
-// What the daemon says in every flow is written down; a change shows in review.
-func TestTranscripts(t *testing.T) {
-	nothing := func(*Config) {}
-	words := "Sending 5 stix bundle(s) for worker import"
-	for name, f := range map[string]struct {
-		file   string
-		change func(*Config)
-		handle func(context.Context, enrich.Message, enrich.Reporter) error
-	}{
-		"register-and-ping": {"", nothing, nil},
-		"manual":            {"05-msg-manual-7x.json", nothing, delivers(t, words)},
-		"manual-6.3":        {"09-msg-manual-6.3.json", nothing, delivers(t, words)},
-		"automatic-draft":   {"07-msg-auto-update-in-draft-7x.json", nothing, delivers(t, words)},
-		"playbook":          {"10-msg-playbook-7x.json", nothing, delivers(t, words)},
-		"failed":            {"05-msg-manual-7x.json", nothing, fails},
-		"api":               {"05-msg-manual-7x.json", func(c *Config) { c.QueueProtocol = ProtocolAPI }, delivers(t, words)},
-		"no-queue":          {"05-msg-manual-7x.json", func(c *Config) { c.Output.NoQueue = true }, delivers(t, words)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, _ := talk(t, f.file, f.change, f.handle)
-			got := stamps.ReplaceAllString(strings.Join(s.lines, "\n")+"\n", `"execution_start":"<now>"`)
-			file := filepath.Join("testdata", "transcript-"+name+".golden")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("it says\n%s\nnot\n%s", got, want)
-			}
-		})
 	}
 }
 
@@ -200,7 +189,7 @@ func TestMessagesAreTheClients(t *testing.T) {
 		}
 	}
 	vectorInto(t, "16-push-messages.json", &v)
-	s, p := talk(t, "05-msg-manual-7x.json", func(*Config) {}, delivers(t, "x"))
+	s, p := flow{file: "05-msg-manual-7x.json", handle: delivers(t, "x")}.talk(t)
 	if len(s.bodies) != len(v.Messages) || len(v.Messages) != 5 {
 		t.Fatalf("%d messages, not %d", len(s.bodies), len(v.Messages))
 	}
@@ -225,12 +214,12 @@ func TestCallsAreTheClients(t *testing.T) {
 	calls := map[string][]map[string]any{}
 	run := func(file string, change func(*Config), handle func(context.Context, enrich.Message, enrich.Reporter) error) {
 		t.Helper()
-		_, p := talk(t, file, change, handle)
+		_, p := flow{file: file, change: change, handle: handle}.talk(t)
 		for _, r := range p.requests {
 			calls[p.name(r.Query)] = append(calls[p.name(r.Query)], r.Variables)
 		}
 	}
-	run("05-msg-manual-7x.json", func(*Config) {}, delivers(t, "Sending 5 stix bundle(s) for worker import"))
+	run("05-msg-manual-7x.json", nil, delivers(t, "Sending 5 stix bundle(s) for worker import"))
 	var life struct {
 		Calls []struct{ Variables map[string]any }
 	}
@@ -258,7 +247,7 @@ func TestCallsAreTheClients(t *testing.T) {
 	same(t, "the read", asked, read.Request.Variables)
 
 	clear(calls)
-	run("05-msg-manual-7x.json", func(*Config) {}, fails)
+	run("05-msg-manual-7x.json", nil, fails)
 	var failed struct {
 		OnError []struct{ Variables map[string]any } `json:"on_error"`
 	}
@@ -266,7 +255,7 @@ func TestCallsAreTheClients(t *testing.T) {
 	same(t, "the failure", calls["workToProcessed"][0], failed.OnError[0].Variables)
 
 	clear(calls)
-	run("10-msg-playbook-7x.json", func(*Config) {}, delivers(t, "x"))
+	run("10-msg-playbook-7x.json", nil, delivers(t, "x"))
 	var step struct {
 		Request struct{ Variables map[string]any }
 	}
@@ -299,7 +288,7 @@ func TestCallsAreTheClients(t *testing.T) {
 // The file of the directory output is the client's.
 func TestDirectoryDocumentIsTheClients(t *testing.T) {
 	dir := t.TempDir()
-	talk(t, "05-msg-manual-7x.json", func(c *Config) { c.Output.Directory = dir }, delivers(t, "x"))
+	flow{file: "05-msg-manual-7x.json", change: func(c *Config) { c.Output.Directory = dir }, handle: delivers(t, "x")}.talk(t)
 	files, _ := filepath.Glob(filepath.Join(dir, "example_enrichment-*.json"))
 	if len(files) != 1 {
 		t.Fatalf("%d files", len(files))

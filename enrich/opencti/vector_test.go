@@ -40,7 +40,6 @@ func TestEveryShapeOfAMessage(t *testing.T) {
 		Response struct{ Data json.RawMessage }
 	}
 	vectorInto(t, "13-read-entity.json", &read)
-	coverage := `{"stixCoreObject":{"standard_id":"security-coverage--6f2a4f6e-3c0e-5d6b-9b58-2f9a0f4c7b11","entity_type":"Security-Coverage"}}`
 	const work = "work_b5d1e2f0-6c1a-4a0b-9d3e-7f2a1c0e9b11_2026-08-22T10:00:00.123Z"
 	const playbook = "4b6f0e2d-1a2b-4c3d-8e4f-5a6b7c8d9e0f"
 	for _, c := range []struct {
