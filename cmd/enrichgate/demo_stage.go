@@ -194,7 +194,7 @@ func (st *demoStage) settings(limits string) (settings.Settings, error) {
 		"PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL=" + st.server.URL(), "PROOFPOINT_ET_INTELLIGENCE_API_KEY=" + st.key,
 		"PROOFPOINT_ET_INTELLIGENCE_QUOTA=" + limits,
 		"ENRICHGATE_DATA_DIR=" + st.data(), "ENRICHGATE_SHUTDOWN_TIMEOUT=1s",
-		fmt.Sprintf("ENRICHGATE_HTTP_LISTEN=127.0.0.1:%d", front), "ENRICHGATE_ADMIN_TOKEN=" + rand.Text(),
+		fmt.Sprintf("ENRICHGATE_HTTP_LISTEN=127.0.0.1:%d", front), "ENRICHGATE_ADMIN_TOKEN=demo-token-" + rand.Text(),
 	}})
 }
 

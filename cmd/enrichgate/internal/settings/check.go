@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// minToken is the least length of a token that a person chose.
+const minToken = 32
+
 // check holds the rules about more than one setting. They are rules for the
 // daemon; a command that neither listens nor connects is not kept from working.
 func (l *loader) check() {
@@ -18,6 +21,11 @@ func (l *loader) check() {
 	beyond := s.HTTPListen != "" && !isLoopback(s.HTTPListen)
 	l.rule("ENRICHGATE_HTTP_LISTEN", !beyond || s.AdminToken != "" || s.ReadToken != "",
 		"listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN", "ENRICHGATE_ADMIN_TOKEN", "ENRICHGATE_READ_TOKEN")
+	const short = "has fewer than 32 characters, which can be guessed; make one with: openssl rand -hex 32"
+	l.rule("ENRICHGATE_ADMIN_TOKEN", s.AdminToken == "" || len(s.AdminToken) >= minToken, short)
+	l.rule("ENRICHGATE_READ_TOKEN", s.ReadToken == "" || len(s.ReadToken) >= minToken, short)
+	l.rule("ENRICHGATE_READ_TOKEN", s.ReadToken == "" || s.ReadToken != s.AdminToken,
+		"is the admin token: whoever may look could change everything", "ENRICHGATE_ADMIN_TOKEN")
 	if beyond && s.ReadToken == "" {
 		s.ReadToken = s.AdminToken
 	}
@@ -68,6 +76,8 @@ func (l *loader) warn() {
 		}
 	}
 	add(!s.OpenCTISSLVerify, "OPENCTI_SSL_VERIFY=false: the platform's certificate is not checked")
+	add(s.HTTPListen != "" && !isLoopback(s.HTTPListen) && s.HTTPTLSCert == "",
+		"ENRICHGATE_HTTP_LISTEN is beyond this host without ENRICHGATE_HTTP_TLS_CERT: tokens travel in clear, unless a proxy in front speaks TLS")
 	add(!s.MQUseSSLRejectUnauthorized, "MQ_USE_SSL_REJECT_UNAUTHORIZED=false: RabbitMQ's certificate is not checked")
 	add(!s.Output.ToQueue, "CONNECTOR_SEND_TO_QUEUE=false: nothing is imported into OpenCTI")
 	for i, c := range s.Connectors {

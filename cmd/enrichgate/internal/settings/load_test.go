@@ -222,6 +222,9 @@ func TestEnvironmentProblems(t *testing.T) {
 		{"ENRICHGATE_HTTP_LISTEN=[::]:80", `ENRICHGATE_HTTP_LISTEN="[::]:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
 		{"ENRICHGATE_HTTP_LISTEN=0:80", `ENRICHGATE_HTTP_LISTEN="0:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
 		{"ENRICHGATE_HTTP_LISTEN=localhost.example.com:80", `ENRICHGATE_HTTP_LISTEN="localhost.example.com:80": listening beyond this host needs ENRICHGATE_ADMIN_TOKEN or ENRICHGATE_READ_TOKEN`},
+		{"ENRICHGATE_ADMIN_TOKEN=hunter2", "ENRICHGATE_ADMIN_TOKEN: has fewer than 32 characters, which can be guessed; make one with: openssl rand -hex 32"},
+		{"ENRICHGATE_HTTP_TOKEN=hunter2", "ENRICHGATE_HTTP_TOKEN: has fewer than 32 characters, which can be guessed; make one with: openssl rand -hex 32"},
+		{"ENRICHGATE_READ_TOKEN=hunter2", "ENRICHGATE_READ_TOKEN: has fewer than 32 characters, which can be guessed; make one with: openssl rand -hex 32"},
 		{"ENRICHGATE_WORKERS=0", `ENRICHGATE_WORKERS="0": not a whole number from 1 to 1024`},
 		{"ENRICHGATE_DATA_DIR=~/data", `ENRICHGATE_DATA_DIR="~/data": ~ is not expanded; write the whole path`},
 		{"ENRICHGATE_CACHE_MAX_SIZE=1MiB", `ENRICHGATE_CACHE_MAX_SIZE="1MiB": must be at least 16MiB`},
@@ -405,6 +408,31 @@ func TestNotices(t *testing.T) {
 	s := load(t, o)
 	if len(s.Notices) != 11 || len(s.Warnings) != 5 {
 		t.Errorf("%d notices\n%s\n%d warnings\n%s", len(s.Notices), strings.Join(s.Notices, "\n"), len(s.Warnings), strings.Join(s.Warnings, "\n"))
+	}
+}
+
+// A token that opens everything is no token for looking, and who listens beyond
+// this host in clear is told.
+func TestTokensOfTheListener(t *testing.T) {
+	const token = "0123456789abcdef0123456789abcdef"
+	got := lines(t, options(t, minimal("ENRICHGATE_ADMIN_TOKEN="+token, "ENRICHGATE_READ_TOKEN="+token)...))
+	if want := "ENRICHGATE_READ_TOKEN: is the admin token: whoever may look could change everything"; len(got) != 1 || got[0] != want {
+		t.Errorf("got %q", got)
+	}
+	cert, key := certificate(t)
+	for _, c := range []struct {
+		env  []string
+		warn bool
+	}{
+		{[]string{"ENRICHGATE_HTTP_LISTEN=0.0.0.0:8080"}, true},
+		{[]string{"ENRICHGATE_HTTP_LISTEN=0.0.0.0:8080", "ENRICHGATE_HTTP_TLS_CERT=" + cert, "ENRICHGATE_HTTP_TLS_KEY=" + key}, false},
+		{[]string{"ENRICHGATE_HTTP_LISTEN=127.0.0.1:8080"}, false},
+		{[]string{"ENRICHGATE_HTTP_LISTEN=off"}, false},
+	} {
+		s := load(t, options(t, minimal(append(c.env, "ENRICHGATE_HTTP_TOKEN="+token)...)...))
+		if s.AdminToken.Reveal() != token || strings.Contains(strings.Join(s.Warnings, " "), "in clear") != c.warn {
+			t.Errorf("%s: warnings %q", c.env[0], s.Warnings)
+		}
 	}
 }
 

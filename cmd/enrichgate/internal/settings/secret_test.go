@@ -68,6 +68,8 @@ func TestSettingsDoNotPrintSecrets(t *testing.T) {
 			value = key
 		case s.Name == "OPENCTI_CUSTOM_HEADERS":
 			value = "X-Key:" + hunter
+		case strings.HasPrefix(s.Name, "ENRICHGATE_"):
+			value = s.Name + strings.Repeat(hunter, 5) // long enough, and no two alike
 		}
 		o.Environ = append(o.Environ, s.Name+"="+value)
 	}
