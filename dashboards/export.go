@@ -13,11 +13,16 @@ import (
 // the first line can only be seen by the end missing, so the connection is cut.
 
 func (p *Page) exportCSV(w http.ResponseWriter, r *http.Request, _ visitor) {
+	filter, problem := filterOf(r)
+	if problem != "" {
+		http.Error(w, problem, http.StatusBadRequest)
+		return
+	}
 	attach(w, "text/csv; charset=utf-8", "ledger.csv")
 	out := csv.NewWriter(w)
 	err := out.Write([]string{"seq", "time", "kind", "ref", "source", "endpoint", "subject", "units", "trigger", "client", "playbook", "work", "status", "by", "reason"})
 	if err == nil {
-		err = p.cfg.Books.Entries(r.Context(), filterOf(r), func(e Entry) error {
+		err = p.cfg.Books.Entries(r.Context(), filter, func(e Entry) error {
 			return out.Write([]string{
 				strconv.FormatUint(e.Seq, 10), e.Time.UTC().Format(time.RFC3339Nano), cell(e.Kind), number(int64(e.Ref)), cell(e.Source), cell(e.Endpoint), cell(e.Subject),
 				strconv.FormatInt(e.Units, 10), cell(e.Trigger), cell(e.Client), cell(e.Playbook), cell(e.Work), number(int64(e.Status)), cell(e.By), cell(e.Reason),
@@ -29,9 +34,14 @@ func (p *Page) exportCSV(w http.ResponseWriter, r *http.Request, _ visitor) {
 }
 
 func (p *Page) exportJSONL(w http.ResponseWriter, r *http.Request, _ visitor) {
+	filter, problem := filterOf(r)
+	if problem != "" {
+		http.Error(w, problem, http.StatusBadRequest)
+		return
+	}
 	attach(w, "application/jsonl", "ledger.jsonl")
 	out := json.NewEncoder(w)
-	p.ended(r, p.cfg.Books.Entries(r.Context(), filterOf(r), func(e Entry) error { return out.Encode(e) }))
+	p.ended(r, p.cfg.Books.Entries(r.Context(), filter, func(e Entry) error { return out.Encode(e) }))
 }
 
 // ended cuts the connection of an export that broke off.

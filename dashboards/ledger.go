@@ -3,8 +3,10 @@ package dashboards
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +25,8 @@ type ledgerView struct {
 	Older string
 	// Stopped says that the search took too long.
 	Stopped bool
+	// Problem says what of the filter cannot be; nothing is searched then.
+	Problem string
 }
 
 // entryKinds are what the filter offers.
@@ -34,12 +38,33 @@ const (
 	searchTime = 2 * time.Second
 )
 
-func filterOf(r *http.Request) EntryFilter {
-	before, _ := strconv.ParseUint(r.FormValue("before"), 10, 64) // what is no number is no bound
-	return EntryFilter{
-		Source: r.FormValue("source"), Kind: r.FormValue("kind"), Trigger: r.FormValue("trigger"),
-		Text: strings.TrimSpace(r.FormValue("q")), Before: before,
+// filterParameters are what an address may narrow the log by.
+var filterParameters = [...]string{"source", "kind", "trigger", "q", "before"}
+
+// filterOf reads the filter of an address. Its problem is one that would
+// otherwise look as if nothing were found, or everything; "" is none.
+func filterOf(r *http.Request) (f EntryFilter, problem string) {
+	f = EntryFilter{
+		Source: r.FormValue("source"), Kind: r.FormValue("kind"), Trigger: r.FormValue("trigger"), Text: strings.TrimSpace(r.FormValue("q")),
 	}
+	for name := range r.URL.Query() {
+		if !slices.Contains(filterParameters[:], name) {
+			return f, fmt.Sprintf("The ledger cannot be narrowed by %.40q; there are %s.", name, strings.Join(filterParameters[:], ", "))
+		}
+	}
+	if f.Kind != "" && !slices.Contains(entryKinds[:], f.Kind) {
+		return f, fmt.Sprintf("%.40q is not a kind; there are %s.", f.Kind, strings.Join(entryKinds[:], ", "))
+	}
+	if f.Trigger != "" && !slices.Contains(triggers[:], f.Trigger) {
+		return f, fmt.Sprintf("%.40q is not a trigger; there are %s.", f.Trigger, strings.Join(triggers[:], ", "))
+	}
+	if before := r.FormValue("before"); before != "" {
+		var err error
+		if f.Before, err = strconv.ParseUint(before, 10, 64); err != nil {
+			return f, fmt.Sprintf("before=%.40q is not the number of an entry.", before)
+		}
+	}
+	return f, ""
 }
 
 // query is the filter in an address.
@@ -54,10 +79,15 @@ func (f EntryFilter) query() string {
 }
 
 func (p *Page) ledger(w http.ResponseWriter, r *http.Request, who visitor) {
-	v := ledgerView{Filter: filterOf(r), Kinds: entryKinds[:], Triggers: triggers[:]}
+	v := ledgerView{Kinds: entryKinds[:], Triggers: triggers[:]}
+	v.Filter, v.Problem = filterOf(r)
 	v.Query = v.Filter.query()
 	for _, s := range p.cfg.Reader.State(r.Context()).Sources {
 		v.Sources = append(v.Sources, s.Name)
+	}
+	if v.Problem != "" {
+		p.render(w, r, who, http.StatusBadRequest, "ledger", "Ledger", v)
+		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), searchTime)
 	defer cancel()

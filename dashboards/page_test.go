@@ -351,6 +351,21 @@ func TestLedgerPages(t *testing.T) {
 		t.Error("the audit is not found by its reason")
 	}
 
+	for query, want := range map[string]string{
+		"since=banana": "cannot be narrowed by &#34;since&#34;; there are source", "kind=nosuch": "is not a kind; there are reserve",
+		"trigger=nosuch": "is not a trigger; there are manual", "before=x": "is not the number of an entry",
+	} {
+		resp, body := g.get("/ledger?" + query)
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) || strings.Contains(body, "No entry is like that") {
+			t.Errorf("%s: %s", query, resp.Status)
+		}
+		for _, export := range []string{"/ledger.csv?", "/ledger.jsonl?"} {
+			if resp, body := g.get(export + query); resp.StatusCode != http.StatusBadRequest || strings.Count(body, "\n") != 1 {
+				t.Errorf("%s%s: %s %s", export, query, resp.Status, body)
+			}
+		}
+	}
+
 	resp, text := g.get("/ledger.csv?kind=reserve")
 	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil || resp.Header.Get("Content-Disposition") != `attachment; filename="ledger.csv"` {

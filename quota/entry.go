@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Kinds of entries. A new one needs: follow in verify.go, and README.md.
+// Kinds of entries. A new one needs: Kinds, follow in verify.go, and README.md.
 const (
 	KindReserve   = "reserve"
 	KindSpent     = "spent"
@@ -32,6 +32,14 @@ const (
 	// KindPrune says that the entries through Ref were replaced by their summary.
 	KindPrune = "prune"
 )
+
+// Kinds lists all of them.
+func Kinds() []string {
+	return []string{
+		KindReserve, KindSpent, KindVoid, KindUncertain, KindResolve, KindInitial, KindSetUsed, KindReconcile, KindCheckpoint,
+		KindSetLimit, KindSetFloor, KindPause, KindResume, KindNote, KindPrune,
+	}
+}
 
 // Entry is one line of the audit log. Entries are only ever added.
 type Entry struct {

@@ -2,6 +2,9 @@ package quota
 
 import (
 	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -22,6 +25,19 @@ type Filter struct {
 	Newest bool
 	// Limit bounds how many entries are read; 0: all.
 	Limit int
+}
+
+// Check returns an error that names what there is when no entry can have the
+// kind or the trigger that is wanted.
+func (f *Filter) Check() error {
+	if f.Kind != "" && !slices.Contains(Kinds(), f.Kind) {
+		return fmt.Errorf("%.40q is not a kind of entry; use %s", f.Kind, strings.Join(Kinds(), ", "))
+	}
+	if f.Trigger == "" {
+		return nil
+	}
+	_, err := ParseTrigger(f.Trigger)
+	return err
 }
 
 func (f *Filter) wants(e *Entry) bool {

@@ -39,5 +39,5 @@ func ParseTrigger(s string) (Trigger, error) {
 			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a trigger; use %s", s, strings.Join(triggerNames[:], ", "))
+	return 0, fmt.Errorf("%.40q is not a trigger; use %s", s, strings.Join(triggerNames[:], ", "))
 }

@@ -39,6 +39,8 @@ func TestOrdersOnTheSocketAndOnTheDirectory(t *testing.T) {
 			{"ledger list --source proofpoint_et_intelligence --limit 1 --json kind", 0, `{"kind":"resume"}`},
 			{"ledger list --since 1h --until 2000-01-01 --json kind", 0, "[\n]\n"},
 			{"ledger list --since someday", exitUsage, "--since"},
+			{"ledger list --kind nosuch", exitUsage, `"nosuch" is not a kind of entry; use reserve, spent`},
+			{"ledger export --trigger nosuch", exitUsage, `"nosuch" is not a trigger; use manual, api`},
 			{"ledger export --kind pause -o csv --json kind,reason", 0, "kind,reason\npause,audit\n"},
 			{"ledger verify", 0, "the chain is unbroken"},
 		} {

@@ -38,6 +38,9 @@ func (l ledgerFilter) filter(now time.Time) (f quota.Filter, err error) {
 		Source: l.Source, Trigger: l.Trigger, Kind: l.Kind, Client: l.Client, Playbook: l.Playbook,
 		Work: l.Work, Endpoint: l.Endpoint, Subject: l.Value,
 	}
+	if err := f.Check(); err != nil {
+		return f, &exitError{exitUsage, err}
+	}
 	if f.Since, err = moment(l.Since, now); err != nil {
 		return f, &exitError{exitUsage, fmt.Errorf("--since: %w", err)}
 	}

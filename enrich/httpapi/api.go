@@ -78,8 +78,9 @@ func New(c Config) *API {
 	}
 	slices.SortFunc(c.Sources, func(a, b Source) int { return cmp.Compare(a.Name, b.Name) })
 	a := &API{cfg: c, doors: newDoors(c), mux: http.NewServeMux()}
+	known := parameters()
 	for _, r := range a.routes() {
-		a.mux.HandleFunc(r.method+" "+r.path, a.guarded(r))
+		a.mux.HandleFunc(r.method+" "+r.path, a.guarded(r, known[r.name]))
 	}
 	a.mux.HandleFunc(apiPrefix, a.elsewhere)
 	return a
@@ -161,8 +162,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.proxy(out, r)
 }
 
-// guarded asks who calls before it lets an operation run.
-func (a *API) guarded(op route) http.HandlerFunc {
+// guarded asks who calls, and whether the query has only known parameters,
+// before it lets an operation run.
+func (a *API) guarded(op route, known []string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if out, ok := w.(*patientWriter); ok {
 			began := time.Now()
@@ -172,9 +174,15 @@ func (a *API) guarded(op route) http.HandlerFunc {
 			op.do(w, r, caller{})
 			return
 		}
-		if who, ok := a.enter(w, r, op.roles); ok {
-			op.do(w, r, who)
+		who, ok := a.enter(w, r, op.roles)
+		if !ok {
+			return
 		}
+		if err := knownQuery(r.URL.RawQuery, known); err != nil {
+			Problem(w, problemOf(err))
+			return
+		}
+		op.do(w, r, who)
 	}
 }
 

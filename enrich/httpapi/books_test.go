@@ -64,9 +64,27 @@ func TestTheLedgerIsPagedAndFiltered(t *testing.T) {
 	if err != nil || len(rows) != 1+60 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
+	for bad, want := range map[string]string{
+		"kind=nosuch": "use reserve, spent", "trigger=nosuch": "use manual, api", "sinse=1h": "there are since, until", "kind=%zz": "the query",
+	} {
+		w.want(400, want, "GET", "/api/v1/ledger?"+bad, readToken, "")
+		w.want(400, want, "GET", "/api/v1/ledger?"+bad, readToken, "", "Accept: text/csv")
+	}
 	for _, bad := range []string{"since=soon", "until=-1h", "cursor=x", "cursor=0", "limit=0", "limit=x", "order=up"} {
 		w.want(400, "invalid-input", "GET", "/api/v1/ledger?"+bad, readToken, "")
 	}
+}
+
+// A slip in a parameter's name must not widen what is asked for, or removed.
+func TestUnknownParametersAreRefused(t *testing.T) {
+	w := newWorld(t, options{})
+	w.want(200, "", "GET", "/api/v1/lookup?value=198.51.100.7", adminToken, "")
+	w.want(400, `\"souce\" is not a parameter here; there are source, endpoint, before, all`, "DELETE", "/api/v1/cache?souce="+et+"&all=true", adminToken, "")
+	w.want(200, `"units":0`, "GET", "/api/v1/lookup?value=198.51.100.7", adminToken, "")
+	w.want(400, "not a parameter", "GET", "/api/v1/lookup?value=198.51.100.8&tpl=TLP:RED", adminToken, "")
+	w.want(400, "not a trigger", "GET", "/api/v1/enrichments?trigger=nosuch", readToken, "")
+	w.want(400, "has no parameters", "GET", "/api/v1/quota?source="+et, readToken, "")
+	w.bill(5)
 }
 
 func TestTheCacheIsSeenAndForgotten(t *testing.T) {

@@ -36,6 +36,12 @@ func (a *API) enrichments(w http.ResponseWriter, r *http.Request, _ caller) {
 			return
 		}
 	}
+	if s := q.Get("trigger"); s != "" {
+		if _, err := quota.ParseTrigger(s); err != nil {
+			Problem(w, problemOf(bad("%v", err)))
+			return
+		}
+	}
 	wanted := func(field, is string) bool { return q.Get(field) == "" || q.Get(field) == is }
 	write(w, http.StatusOK, "application/json", EnrichmentsAnswer{a.cfg.Recent.list(before, limit, func(e Enrichment) bool {
 		return wanted("source", e.Source) && wanted("trigger", e.Trigger) && wanted("client", e.Client) && wanted("fate", e.Fate)

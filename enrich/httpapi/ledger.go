@@ -93,6 +93,9 @@ func (a *API) readFilter(v url.Values) (f quota.Filter, err error) {
 		Source: v.Get("source"), Endpoint: v.Get("endpoint"), Trigger: v.Get("trigger"), Client: v.Get("client"),
 		Playbook: v.Get("playbook"), Work: v.Get("work"), Kind: v.Get("kind"), Subject: v.Get("subject"),
 	}
+	if err = f.Check(); err != nil {
+		return f, bad("%v", err)
+	}
 	if f.Since, err = a.moment(v.Get("since")); err != nil {
 		return f, bad("since: %v", err)
 	}
