@@ -103,6 +103,17 @@ func TestManualPage(t *testing.T) {
 	}
 }
 
+// The help of a command that has commands tells of what it does without one.
+func TestHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"quota --help": "[SOURCE] [--watch]", "quota show --help": "--watch", "lookup --help": "e-mail addresses, AS numbers, CVE ids", "demo --help": "--month",
+	} {
+		if code, out, _ := said(t, nil, strings.Fields(args)...); code != 0 || !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+			t.Errorf("%s: exit %d: %s", args, code, out)
+		}
+	}
+}
+
 // The README tells the exit codes as they are.
 func TestExitCodesDocumented(t *testing.T) {
 	text := strings.Join(strings.Fields(readme(t)), " ")

@@ -25,8 +25,9 @@ func (d *demoShow) header(c demoCmd, s settings.Settings, st *demoStage) {
 		folder = fmt.Sprintf("kept; %s paid so far", units(d.books.start.ledger()))
 	}
 	d.printf("%s", d.ink(bold, "enrichgate demo: the real connector between two sandboxes. Nothing leaves this machine."))
-	pace := ""
+	pace, clock := "", ""
 	if c.Month > 0 {
+		clock = fmt.Sprintf("\nTimes in orders, --for and --since, run on the books' clock: 24h are over in %s.\n", span(c.Month/30))
 		pace = fmt.Sprintf("; a month of the books takes %s, a day %s", span(c.Month), span(c.Month/30))
 	}
 	d.printf(`
@@ -46,9 +47,9 @@ An address costs 5 units, a domain 3, a file 1. In another terminal, try:
   %[9]s source pause proofpoint_et_intelligence --for 24h --reason 'to see what is kept'
   %[9]s ledger list
   curl -H 'Authorization: Bearer %[4]s' 'http://%[3]s/api/v1/lookup?value=198.51.100.250'
-
+%[10]s
 Ctrl-C ends it and sums up. The totals count every message; not each one gets a line.
-`, st.platform.URL(), version(), s.HTTPListen, s.AdminToken.Reveal(), c.Quota, pace, st.data(), folder, ourselves())
+`, st.platform.URL(), version(), s.HTTPListen, s.AdminToken.Reveal(), c.Quota, pace, st.data(), folder, ourselves(), clock)
 }
 
 // ourselves is how this program was called.

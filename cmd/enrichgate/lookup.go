@@ -15,12 +15,12 @@ import (
 )
 
 type lookupCmd struct {
-	Values   []string      `arg:"" optional:"" help:"IP addresses, domains, URLs, hashes, CVE ids, …; defanged is fine. - reads them from standard input."`
+	Values   []string      `arg:"" optional:"" help:"IP addresses, domains, URLs, file hashes, e-mail addresses, AS numbers, CVE ids; defanged is fine. - reads them from standard input."`
 	File     string        `help:"Read the values from a file, one a line; # begins a comment." short:"f" type:"path" placeholder:"FILE"`
 	Type     string        `help:"The values' type, as OpenCTI or STIX names it (default: what each looks like)." placeholder:"TYPE"`
 	Source   string        `help:"The source to ask, when several look such a value up." placeholder:"NAME"`
 	TLP      string        `help:"The values' marking, such as TLP:GREEN." placeholder:"TLP"`
-	MaxUnits int64         `help:"Begin nothing that might take the sum above this." placeholder:"N"`
+	MaxUnits int64         `help:"Stop paying at the first value that might take the sum above this." placeholder:"N"`
 	NoSpend  bool          `help:"Only what is kept; ask nobody." xor:"age"`
 	Refresh  bool          `help:"Ask again, whatever is kept." xor:"age"`
 	MaxAge   time.Duration `help:"Ask again what is older than this." placeholder:"6h" xor:"age"`

@@ -30,7 +30,8 @@ type lookupBatch struct {
 
 	done         int
 	units, saved int64
-	worst        int // exit code
+	worst        int  // exit code
+	broke        bool // a value did not fit into --max-units: nothing after it is paid for
 }
 
 // question is one value as the API is asked about it.
@@ -93,7 +94,7 @@ func (b *lookupBatch) run() error {
 	defer show.clear()
 	return b.pieces(func(values []string) error {
 		l := b.list(values)
-		spentUp := b.cmd.MaxUnits > 0 && b.units >= b.cmd.MaxUnits
+		spentUp := b.broke || b.cmd.MaxUnits > 0 && b.units >= b.cmd.MaxUnits
 		if b.cmd.MaxUnits > 0 && !spentUp {
 			l.MaxUnits = b.cmd.MaxUnits - b.units
 		}
@@ -146,6 +147,7 @@ func (b *lookupBatch) item(item lookupItem, spentUp bool) error {
 		item.Problem = &httpapi.Details{Type: "urn:enrichgate:max-units-reached", Title: "not looked up: --max-units is reached"}
 	}
 	b.done++
+	b.broke = b.broke || item.maxUnits()
 	if item.Answer != nil {
 		b.saved += item.Answer.UnitsSaved
 	}

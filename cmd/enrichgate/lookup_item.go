@@ -49,6 +49,11 @@ func (i lookupItem) verdict() (word string, code int) {
 	return "found", 0
 }
 
+// maxUnits says that the item was left out for its price.
+func (i lookupItem) maxUnits() bool {
+	return i.Problem != nil && strings.HasSuffix(i.Problem.Type, ":max-units-reached")
+}
+
 func (i lookupItem) code() int {
 	_, code := i.verdict()
 	return code
@@ -56,7 +61,7 @@ func (i lookupItem) code() int {
 
 // refusal is the verdict on an item without an answer.
 func (i lookupItem) refusal() (word string, code int) {
-	if i.Problem != nil && strings.HasSuffix(i.Problem.Type, ":max-units-reached") {
+	if i.maxUnits() {
 		return "max_units", exitQuota
 	}
 	code = exitOf(i.Status)

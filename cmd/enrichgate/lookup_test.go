@@ -121,12 +121,16 @@ func TestMaxUnitsOverPieces(t *testing.T) {
 	for i := range batchSize + 50 {
 		fmt.Fprintf(&list, "%032x\n", i+1) // a file is one unit
 	}
-	most := batchSize + 20
+	list.WriteString("198.51.100.1\n") // five units, for which four are left
+	for i := range 5 {
+		fmt.Fprintf(&list, "%032x\n", 1<<20+i)
+	}
+	most := batchSize + 54
 	code, out, errs := typed(t, b.environ, list.String(), "lookup", "-", "--max-units", fmt.Sprint(most), "-o", "jsonl", "--json", "status")
-	if n := b.provider.Bill().Total; code != exitQuota || n != most {
+	if n := b.provider.Bill().Total; code != exitQuota || n != batchSize+50 {
 		t.Errorf("exit %d, %d units: %s", code, n, errs)
 	}
-	if n := strings.Count(out, "max_units"); n != 30 || strings.Count(out, "\n") != batchSize+50 {
+	if n := strings.Count(out, "max_units"); n != 6 || strings.Count(out, "\n") != batchSize+56 {
 		t.Errorf("%d of %d lines", n, strings.Count(out, "\n"))
 	}
 }

@@ -68,7 +68,7 @@ type cli struct {
 	Timeout time.Duration `help:"Give up after this time (default: never)." placeholder:"30s"`
 
 	Run     runCmd     `cmd:"" help:"Run the connector."`
-	Lookup  lookupCmd  `cmd:"" help:"Look values up: addresses, domains, URLs, file hashes, …"`
+	Lookup  lookupCmd  `cmd:"" help:"Look values up: IP addresses, domains, URLs, file hashes, e-mail addresses, AS numbers, CVE ids."`
 	Quota   quotaCmd   `cmd:"" help:"Show what was spent and what is left."`
 	Ledger  ledgerCmd  `cmd:"" help:"Read the audit log of everything that was spent."`
 	Cache   cacheCmd   `cmd:"" help:"Look into the cache, fill it, empty it."`

@@ -23,6 +23,11 @@ type quotaCmd struct {
 	Resolve  quotaResolveCmd  `cmd:"" help:"Say what became of units that are uncertain."`
 }
 
+// Help is what 'quota --help' says beside the list of its commands.
+func (quotaCmd) Help() string {
+	return "'enrichgate quota [SOURCE] [--watch]' is 'enrichgate quota show': see 'enrichgate quota show --help' for its flags, --watch, --every, --output, --json and --jq."
+}
+
 type quotaShowCmd struct {
 	Source string        `arg:"" optional:"" help:"Only this source."`
 	Watch  bool          `help:"Show it again and again until Ctrl-C." short:"w"`

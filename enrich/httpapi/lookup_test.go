@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,36 @@ func TestMaxUnitsHolds(t *testing.T) {
 	w.bill(20) // four addresses of five calls: a fifth might have gone beyond
 	w.want(200, `"units":20`, "POST", "/api/v1/lookups", adminToken, body)
 	w.bill(40)
+}
+
+// The money goes to the first of the list: what does not fit ends the spending,
+// even if something cheaper follows. What is kept, or shared, is given all the same.
+func TestMaxUnitsGoesToTheFirst(t *testing.T) {
+	const one, two, three, file = `"198.51.100.1"`, `"198.51.100.2"`, `"198.51.100.3"`, `"0123456789abcdef0123456789abcdef"`
+	for _, c := range []struct {
+		values []string
+		most   int
+		want   []int // statuses
+		bill   int
+	}{
+		{[]string{one, two, three, file, one}, 12, []int{200, 200, 429, 429, 200}, 10},
+		{[]string{file, one, two, three}, 11, []int{200, 200, 200, 429}, 11},
+		{[]string{one, one, one, two}, 10, []int{200, 200, 200, 200}, 10}, // a price is only known when the one before has settled
+		{[]string{one, file}, 4, []int{429, 429}, 0},
+	} {
+		w := newWorld(t, options{})
+		_, body := w.call("POST", "/api/v1/lookups", adminToken, fmt.Sprintf(`{"values":[%s],"max_units":%d,"bundles":false}`, strings.Join(c.values, ","), c.most))
+		var got struct{ Answers []struct{ Status int } }
+		w.must(json.Unmarshal([]byte(body), &got))
+		var statuses []int
+		for _, a := range got.Answers {
+			statuses = append(statuses, a.Status)
+		}
+		if !slices.Equal(statuses, c.want) {
+			t.Errorf("%s within %d: %v, want %v", c.values, c.most, statuses, c.want)
+		}
+		w.bill(c.bill)
+	}
 }
 
 func TestAnEstimateCostsNothing(t *testing.T) {

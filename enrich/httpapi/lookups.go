@@ -111,15 +111,15 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, s asking, b bat
 // runBatch looks every value up. It calls emit once for each, one at a time.
 func (a *API) runBatch(ctx context.Context, s asking, b batch, emit func(*batchItem)) batchTotal {
 	total := batchTotal{Done: true, Values: len(b.Values)}
-	money := &purse{max: b.MaxUnits}
-	next := make(chan int)
+	money := newPurse(b.MaxUnits)
+	next := make(chan pricedItem)
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for range min(atOnce, len(b.Values)) {
 		all.Go(func() {
-			for i := range next {
-				item := a.one(ctx, s, money, b.Values[i], b.Bundles == nil || *b.Bundles)
-				item.Index = i
+			for v := range next {
+				item := a.one(ctx, s, money, v, b.Bundles == nil || *b.Bundles)
+				item.Index = v.index
 				mu.Lock()
 				if item.Answer != nil {
 					total.Units += item.Answer.Units
@@ -137,11 +137,27 @@ func (a *API) runBatch(ctx context.Context, s asking, b batch, emit func(*batchI
 		if ctx.Err() != nil {
 			break
 		}
-		next <- i
+		v := pricedItem{index: i, question: b.Values[i]}
+		if v.entity, v.source, v.err = s.pick(v.question); v.err == nil {
+			v.held, v.broke = money.hold(func() (enrich.Estimate, error) { return v.source.Gateway.Estimate(v.entity, s.request.Cache) })
+		}
+		next <- v
 	}
 	close(next)
 	all.Wait()
 	return total
+}
+
+// pricedItem is a value for which the purse holds its price, or has broken. They
+// are priced in the list's order, so that the money goes to the first of it.
+type pricedItem struct {
+	index    int
+	question question
+	entity   enrich.Entity
+	source   Source
+	err      error
+	held     int64
+	broke    bool
 }
 
 // spentItem is an item with the units that even a failure may have cost.
@@ -151,34 +167,32 @@ type spentItem struct {
 }
 
 // one looks one value up, as far as the purse allows.
-func (a *API) one(ctx context.Context, s asking, money *purse, q question, bundle bool) spentItem {
-	item := spentItem{batchItem: batchItem{Value: q.Value, Status: http.StatusOK}}
+func (a *API) one(ctx context.Context, s asking, money *purse, v pricedItem, bundle bool) spentItem {
+	item := spentItem{batchItem: batchItem{Value: v.question.Value, Status: http.StatusOK}}
 	fail := func(d Details) spentItem {
 		d.Type = urn(d.Type)
 		item.Status, item.Problem = d.Status, &d
 		return item
 	}
-	entity, src, err := s.pick(q)
-	if err != nil {
-		return fail(problemOf(err))
+	if v.err != nil {
+		return fail(problemOf(v.err))
 	}
-	held, broke := money.hold(func() (enrich.Estimate, error) { return src.Gateway.Estimate(entity, s.request.Cache) })
-	s.request.Cache.OnlyIfCached = s.request.Cache.OnlyIfCached || broke
-	res, err := s.ask(ctx, src, entity)
+	s.request.Cache.OnlyIfCached = s.request.Cache.OnlyIfCached || v.broke
+	res, err := s.ask(ctx, v.source, v.entity)
 	item.spent = res.Units()
-	money.pay(held, item.spent)
+	money.pay(v.held, item.spent)
 	if err != nil {
 		return fail(problemOf(err))
 	}
 	now := a.cfg.Now()
-	answer := NewLookupAnswer(entity, res, now)
+	answer := NewLookupAnswer(v.entity, res, now)
 	switch {
 	case answer.answered():
-	case broke:
-		return fail(Details{Status: http.StatusTooManyRequests, Type: typeMaxUnits, Source: src.Name,
+	case v.broke:
+		return fail(Details{Status: http.StatusTooManyRequests, Type: typeMaxUnits, Source: v.source.Name,
 			Title: "not looked up: it might cost more than is left of the request's max_units"})
 	default:
-		return fail(unanswered(src.Name, res, s.request.Cache, now))
+		return fail(unanswered(v.source.Name, res, s.request.Cache, now))
 	}
 	if !bundle {
 		answer.Bundle = nil
@@ -192,25 +206,40 @@ type purse struct {
 	max int64
 
 	mu         sync.Mutex
+	settled    sync.Cond // held has become less
 	held, paid int64
+	empty      bool // a value did not fit; what comes after it gets nothing either
 }
 
-// hold sets the price of one value aside, or says that there is not enough.
+func newPurse(units int64) *purse {
+	p := &purse{max: units}
+	p.settled.L = &p.mu
+	return p
+}
+
+// hold sets the price of the list's next value aside, or says that there is not
+// enough. Prices are upper bounds: before it says so, it waits for what the
+// values before this one really cost.
 func (p *purse) hold(price func() (enrich.Estimate, error)) (units int64, broke bool) {
 	if p.max == 0 {
 		return 0, false
 	}
-	est, err := price()
-	if err != nil {
-		return 0, false // it will not be looked up, and cost nothing
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.paid+p.held+est.Units > p.max {
-		return 0, est.Units > 0
+	for {
+		est, err := price()
+		switch {
+		case err != nil || est.Units == 0:
+			return 0, false // it will cost nothing
+		case !p.empty && p.paid+p.held+est.Units <= p.max:
+			p.held += est.Units
+			return est.Units, false
+		case p.empty || p.paid+est.Units > p.max:
+			p.empty = true
+			return 0, true
+		}
+		p.settled.Wait()
 	}
-	p.held += est.Units
-	return est.Units, false
 }
 
 // pay books what a value did cost.
@@ -219,4 +248,5 @@ func (p *purse) pay(held, paid int64) {
 	defer p.mu.Unlock()
 	p.held -= held
 	p.paid += paid
+	p.settled.Broadcast()
 }
