@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,7 +95,7 @@ func (i *initCmd) ask(env *environment, spec settings.SourceSpec) ([]secret, err
 	}
 	all, keys := []secret{token}, i.keys()
 	for _, one := range spec.Secrets {
-		name := cmp.Or(one.Env, cmp.Or(spec.Prefix, strings.ToUpper(spec.Name)+"_")+strings.ToUpper(one.Name))
+		name := spec.KeyEnv(one)
 		if one.Optional && len(keys) == 0 && env.variable(name) == "" {
 			continue
 		}

@@ -10,13 +10,14 @@ import (
 	"text/tabwriter"
 
 	"github.com/enrichgate/enrichgate/enrich/source"
+	"github.com/enrichgate/enrichgate/enrich/source/proofpoint"
 )
 
 // sourceCmd is about sources: the declared ones, those that ship and the
 // operator's own; and whether one of them may spend.
 type sourceCmd struct {
-	List sourceListCmd `cmd:"" help:"List the sources: what they take, cost and make."`
-	Show sourceShowCmd `cmd:"" help:"Print a source's definition, or the schema of definitions."`
+	List sourceListCmd `cmd:"" help:"List the sources: what they take, how many calls that costs, and what their keys may spend."`
+	Show sourceShowCmd `cmd:"" help:"Print a source's definition (of one written in Go: what is known of it), or the schema of definitions."`
 	Test sourceTryCmd  `cmd:"" name:"test" help:"Run a definition on its fixtures: requests, classes, intents and STIX. Makes no call."`
 	Lint sourceLintCmd `cmd:"" help:"Check definitions and try them on hostile answers; names file and line."`
 	New  sourceNewCmd  `cmd:"" help:"Write the folder of a new source, which explains itself."`
@@ -55,6 +56,9 @@ func (o ownSources) load(env *environment) []*source.Definition {
 // one loads the source of a name, tried, and the folder that it came from.
 func (o ownSources) one(env *environment, name string) (*source.Definition, fs.FS, error) {
 	o.find(env)
+	if name == proofpoint.Name {
+		return nil, nil, &exitError{exitUsage, fmt.Errorf("%s is written in Go and has no definition", name)}
+	}
 	fsys := source.CatalogueFS()
 	if o.Dir != "" {
 		if _, err := os.Stat(o.path(name)); err == nil {
@@ -80,23 +84,22 @@ type sourceListCmd struct {
 
 // Run lists what could be asked.
 func (l sourceListCmd) Run(env *environment) error {
-	all := l.load(env)
-	if l.Output == "json" {
-		rows := make([]source.Row, 0, len(all))
-		for _, d := range all {
-			rows = append(rows, d.Row())
+	rows, from := []source.Row{nativeRow()}, []string{"native"}
+	for _, d := range l.load(env) {
+		rows = append(rows, d.Row())
+		if d.Own() {
+			from = append(from, "own")
+		} else {
+			from = append(from, "shipped")
 		}
+	}
+	if l.Output == "json" {
 		return json.NewEncoder(env.stdout).Encode(rows)
 	}
 	w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SOURCE\tTYPES\tCALLS\tQUOTA\tFROM")
-	for _, d := range all {
-		r := d.Row()
-		from := "shipped"
-		if d.Own() {
-			from = "own"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Source, strings.Join(r.Types, ","), r.Cost, cmp.Or(r.Quota, "by contract"), from)
+	for i, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Source, strings.Join(r.Types, ","), r.Cost, cmp.Or(r.Quota, "by contract"), from[i])
 	}
 	return w.Flush()
 }
@@ -115,6 +118,9 @@ func (s sourceShowCmd) Run(env *environment) error {
 	}
 	if s.Name == "" {
 		return &exitError{exitUsage, fmt.Errorf("name a source, or ask for --schema")}
+	}
+	if s.Name == proofpoint.Name {
+		return showNative(env.stdout, nativeRow())
 	}
 	d, _, err := s.one(env, s.Name)
 	if err != nil {

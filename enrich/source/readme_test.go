@@ -10,32 +10,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	tableBegin = "<!-- sources -->\n"
-	tableEnd   = "<!-- /sources -->"
-)
-
-// The README's table of sources is the one of the definitions.
-func TestReadmeTable(t *testing.T) {
-	b, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, okBegin := strings.Cut(string(b), tableBegin)
-	_, after, okEnd := strings.Cut(rest, tableEnd)
-	if !okBegin || !okEnd {
-		t.Fatal("the README has no place for the table")
-	}
-	want := before + tableBegin + "\n" + Table(catalogue(t)) + "\n" + tableEnd + after
-	if *update {
-		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if want != string(b) {
-		t.Error("the README's table is not that of the definitions: go test ./enrich/source -run TestReadme -update")
-	}
-}
-
 // Every field of the schema is explained in the README, as are all types,
 // classes, functions and ops.
 func TestReadmeExplainsTheFormat(t *testing.T) {

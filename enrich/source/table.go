@@ -25,11 +25,14 @@ type Row struct {
 	// it is known of definitions that were tried.
 	Makes []string `json:"makes,omitempty"`
 	Env   []string `json:"env,omitempty"`
+	// File is what the source is written in, below this package.
+	File string `json:"-"`
 }
 
 // Row of the definition.
 func (d *Definition) Row() Row {
-	r := Row{Source: d.Name(), Title: d.Title(), About: d.About(), Types: d.types(), Quota: d.def.Settings.Quota, Free: d.def.Free, Cost: d.cost()}
+	r := Row{Source: d.Name(), Title: d.Title(), About: d.About(), Types: d.types(), Quota: d.def.Settings.Quota, Free: d.def.Free, Cost: d.cost(),
+		File: "catalogue/" + d.Name() + "/source.yaml"}
 	for _, s := range d.Settings().Secrets {
 		r.Env = append(r.Env, s.Env)
 	}
@@ -41,18 +44,25 @@ func (d *Definition) Row() Row {
 	return r
 }
 
-// cost names calls and units of an entity, by type where types differ.
+// cost names calls and units of an entity.
 func (d *Definition) cost() string {
-	var costs []string
-	byCost := map[string][]string{}
-	for _, t := range d.types() {
-		calls, units := 0, int64(0)
+	return Cost(d.types(), func(t string) (calls int, units int64) {
 		for _, l := range d.lookups {
 			if slices.ContainsFunc(l.kinds, func(k kind) bool { return k.openCTI == t }) {
 				calls++
 				units += l.units
 			}
 		}
+		return calls, units
+	})
+}
+
+// Cost names what is asked about an entity, by type where types differ.
+func Cost(types []string, of func(string) (calls int, units int64)) string {
+	var costs []string
+	byCost := map[string][]string{}
+	for _, t := range types {
+		calls, units := of(t)
 		cost := fmt.Sprintf("%d", calls)
 		if units != int64(calls) {
 			cost = fmt.Sprintf("%d (%d units)", calls, units)
@@ -99,17 +109,16 @@ func (d *Definition) makes(x *fixture) (kinds []string) {
 	return kinds
 }
 
-// Table is the Markdown table of definitions.
-func Table(all []*Definition) string {
+// Table is the Markdown table of sources.
+func Table(all []Row) string {
 	var b strings.Builder
 	b.WriteString("| source | types | calls | limits of the usual key | not billed | makes | key |\n| --- | --- | --- | --- | --- | --- | --- |\n")
-	for _, d := range all {
-		r := d.Row()
+	for _, r := range all {
 		var env []string
 		for _, name := range r.Env {
 			env = append(env, "`"+name+"`")
 		}
-		fmt.Fprintf(&b, "| [%s](catalogue/%s/source.yaml) | %s | %s | %s | %s | %s | %s |\n", r.Title, r.Source, strings.Join(r.Types, ", "), r.Cost,
+		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s | %s | %s | %s |\n", r.Title, r.File, strings.Join(r.Types, ", "), r.Cost,
 			cmp.Or(r.Quota, "by contract"), cmp.Or(strings.Join(r.Free, ", "), "unknown: all is charged"), strings.Join(r.Makes, ", "), cmp.Or(strings.Join(env, ", "), "none"))
 	}
 	return b.String()

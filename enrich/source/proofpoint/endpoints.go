@@ -2,6 +2,7 @@ package proofpoint
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -30,6 +31,25 @@ func Endpoints() []string {
 
 // Types are the entities that Plan takes, as OpenCTI names them.
 func Types() []string { return []string{"IPv4-Addr", "Domain-Name", "StixFile", "Artifact"} }
+
+// Asked are the calls that an entity of a type is worth, reputation first; none
+// for a type that is not taken. Types are named as by OpenCTI or STIX, in any case.
+func Asked(entity string) []string {
+	switch strings.ToLower(entity) {
+	case "ipv4-addr":
+		return []string{ipReputation, ipDomains, ipSamples, ipGeoloc, ipASN}
+	case "domain-name":
+		return []string{domainReputation, domainIPs, domainSamples}
+	case "stixfile", "file", "artifact":
+		return []string{sample}
+	}
+	return nil
+}
+
+// Makes are the kinds of what answers become, as the README's table names them.
+func Makes() []string {
+	return []string{"autonomous-system", "city", "country", "domain-name", "file", "ipv4-addr", "ipv6-addr", "label", "note", "reference", "score"}
+}
 
 // endpoint is what is known of a call of the API.
 type endpoint struct {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ func TestFactsOfFixtures(t *testing.T) {
 	file := func(md5 string) stixconv.Thing {
 		return stixconv.Thing{Type: "file", Hashes: map[string]string{"MD5": md5}}
 	}
+	made := map[string]bool{"reference": true}
 	thing := func(kind, value string) stixconv.Thing { return stixconv.Thing{Type: kind, Value: value} }
 	for _, c := range []struct {
 		endpoint, value, file string
@@ -71,6 +73,12 @@ func TestFactsOfFixtures(t *testing.T) {
 		}},
 		{ipDomains, "198.51.100.77", "not_found_list.json", stixconv.Facts{}},
 	} {
+		for _, kind := range kindsOf(c.want) {
+			if !slices.Contains(Makes(), kind) {
+				t.Errorf("%s makes a %s, of which Makes does not speak", c.file, kind)
+			}
+			made[kind] = true
+		}
 		got, skipped := newSource(t, Config{}).Facts(lookup(c.endpoint, c.value), fixture(t, c.file), today)
 		if len(skipped) > 0 {
 			t.Errorf("%s: skipped %v", c.file, skipped)
@@ -83,6 +91,28 @@ func TestFactsOfFixtures(t *testing.T) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", c.file, got, c.want)
 		}
 	}
+	for _, kind := range Makes() {
+		if !made[kind] {
+			t.Errorf("nothing makes a %s", kind)
+		}
+	}
+}
+
+// kindsOf are the kinds of what facts hold.
+func kindsOf(f stixconv.Facts) (kinds []string) {
+	if f.Score != nil {
+		kinds = append(kinds, "score")
+	}
+	if len(f.Labels) > 0 {
+		kinds = append(kinds, "label")
+	}
+	if f.Note != "" {
+		kinds = append(kinds, "note")
+	}
+	for _, r := range f.Related {
+		kinds = append(kinds, r.Thing.Type)
+	}
+	return kinds
 }
 
 // Each row costs itself only, and is told once.

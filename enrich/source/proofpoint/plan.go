@@ -21,27 +21,27 @@ func (s *Source) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
 		if s.skipPrivate && enrich.IsPrivate(value) {
 			return nil, &enrich.PolicyError{Kind: "private", Reason: "not looked up: it is a private address"}
 		}
-		return s.lookups(value, ipReputation, ipDomains, ipSamples, ipGeoloc, ipASN), nil
+		return s.lookups(value, e.Type), nil
 	case "domain-name":
 		value, err := enrich.NormalizeDomain(e.Value)
 		if err != nil {
 			return nil, err
 		}
-		return s.lookups(value, domainReputation, domainIPs, domainSamples), nil
+		return s.lookups(value, e.Type), nil
 	case "stixfile", "file", "artifact":
 		value, err := md5Of(e.Hashes)
 		if err != nil {
 			return nil, err
 		}
-		return s.lookups(value, sample), nil
+		return s.lookups(value, e.Type), nil
 	}
 	return nil, &enrich.InputError{Reason: fmt.Sprintf("%s is not a type that ET Intelligence can look up: it takes IPv4 addresses, domain names, and files with an MD5", enrich.Shown(e.Type))}
 }
 
-// lookups makes one call of one unit for each of the named endpoints.
-func (s *Source) lookups(value string, names ...string) []enrich.Lookup {
+// lookups makes one call of one unit for each endpoint that is worth asking.
+func (s *Source) lookups(value, entity string) []enrich.Lookup {
 	var all []enrich.Lookup
-	for _, name := range names {
+	for _, name := range Asked(entity) {
 		e := s.endpoints[name]
 		all = append(all, enrich.Lookup{Endpoint: name, Value: value, Vary: s.vary, Units: 1, Title: e.title, TTL: e.ttl})
 	}

@@ -164,6 +164,9 @@ func (s SourceSpec) family() string {
 	return s.prefix()
 }
 
+// KeyEnv is the environment name of one of its keys.
+func (s SourceSpec) KeyEnv(key SecretSpec) string { return s.env(key.Env, key.Name) }
+
 // env is the environment name of one of the source's own settings.
 func (s SourceSpec) env(own, name string) string {
 	return cmp.Or(own, s.prefix()+strings.ToUpper(name))
