@@ -69,7 +69,8 @@ func BenchmarkFromCache(b *testing.B) {
 			b.ReportMetric(float64(after.requests-before.requests)/n, "requests/message")
 			b.ReportMetric(float64((after.cpu-before.cpu).Microseconds())/n, "cpu-us/message")
 			b.ReportMetric(float64(after.memory.Mallocs-before.memory.Mallocs)/n, "allocs/message")
-			b.ReportMetric(float64(after.memory.HeapInuse)/(1<<20), "MB-heap")
+			b.ReportMetric(float64(before.memory.HeapInuse)/(1<<20), "MB-heap-before")
+			b.ReportMetric(float64(after.memory.HeapInuse)/(1<<20), "MB-heap-after")
 			q.purge()
 		}
 	})
