@@ -384,7 +384,7 @@ func TestForeignFilesAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out, errs strings.Builder
-			code := execute(environment{ctx: t.Context(), environ: []string{"ENRICHGATE_DATA_DIR=" + dir}, stdout: &out, stderr: &errs}, []string{"quota"})
+			code := execute(environment{ctx: t.Context(), environ: []string{"ENRICHGATE_DATA_DIR=" + dir}, stdout: &out, stderr: &errs}, []string{"lookup", "198.51.100.7"})
 			if said := errs.String(); code != 1 || strings.Count(said, "\n") != 1 {
 				t.Errorf("exit %d: %q", code, said)
 			}
