@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich/httpapi/clients"
@@ -28,6 +29,12 @@ type bench struct {
 
 func newBench(t *testing.T, more ...string) *bench {
 	t.Helper()
+	return newBenchAt(t, time.Now, more...)
+}
+
+// newBenchAt is newBench by another clock.
+func newBenchAt(t *testing.T, now func() time.Time, more ...string) *bench {
+	t.Helper()
 	b := &bench{provider: provider.New(provider.Options{Key: apiKey})}
 	srv, err := b.provider.Serve("127.0.0.1:0")
 	if err != nil {
@@ -44,7 +51,7 @@ func newBench(t *testing.T, more ...string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.app, err = openApp(s, slog.New(slog.DiscardHandler), "run", nil); err != nil {
+	if b.app, err = openAppAt(s, slog.New(slog.DiscardHandler), "run", nil, now); err != nil {
 		t.Fatal(err)
 	}
 	checks := func() map[string]error { return map[string]error{} }

@@ -50,6 +50,9 @@ func TestDemo(t *testing.T) {
 	if calls == 0 || figure(t, first, "units spent") != calls {
 		t.Errorf("%d calls", calls)
 	}
+	if strings.Contains(first, "the books' clock") {
+		t.Error("a real month has no clock of its own")
+	}
 	books := fmt.Sprintf("ledger %d = provider's bill %[1]d", calls)
 	if !strings.Contains(first, books) {
 		t.Errorf("not said: %s", books)

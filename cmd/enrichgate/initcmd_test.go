@@ -48,7 +48,7 @@ func TestInit(t *testing.T) {
 	if err == nil {
 		err = yaml.Unmarshal(b, &compose)
 	}
-	if err != nil || len(compose.Services["connector-enrichgate"].Volumes) != 2 {
+	if err != nil || len(compose.Services["connector-enrichgate"].Volumes) != 2 || !strings.Contains(string(b), "# build: ") {
 		t.Errorf("%v: %s", err, b)
 	}
 	// A shell reads the secrets back as they were.
