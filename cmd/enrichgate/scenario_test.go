@@ -122,12 +122,15 @@ func TestAThousandMessagesForOneValue(t *testing.T) {
 	openctitest.NoProblems(t, w.platform)
 }
 
-func TestQuotaOfTwentyAndFiftyValues(t *testing.T) {
+// The quota runs out in the middle of a burst: exactly as many calls as it has,
+// and everybody else is told until when.
+func TestQuotaRunsOutInABurst(t *testing.T) {
 	w := newWorld(t, openctitest.TestBroker(t))
-	limit := "PROOFPOINT_ET_INTELLIGENCE_QUOTA=20/day"
+	const burst, quota = 500, 200
+	limit := fmt.Sprintf("PROOFPOINT_ET_INTELLIGENCE_QUOTA=%d/day", quota)
 	stop := w.start(limit)
 	var works []string
-	for i := range 50 {
+	for i := range burst {
 		e := sandbox.NewEntity("StixFile", fmt.Sprintf("%032x", i+1))
 		w.platform.AddEntity(e)
 		id, err := w.platform.Enrich(t.Context(), e.ID)
@@ -146,21 +149,21 @@ func TestQuotaOfTwentyAndFiftyValues(t *testing.T) {
 			}
 		}
 	}
-	if n := w.provider.Bill().Total; n != 20 || failed != 30 {
+	if n := w.provider.Bill().Total; n != quota || failed != burst-quota {
 		t.Errorf("%d calls, %d works failed", n, failed)
 	}
-	w.balance(50, limit)
+	w.balance(burst, limit)
 	stop()
 	// A restart does not open the window.
 	stop = w.start(limit)
-	e := sandbox.NewEntity("StixFile", fmt.Sprintf("%032x", 999))
+	e := sandbox.NewEntity("StixFile", fmt.Sprintf("%032x", burst+1))
 	w.platform.AddEntity(e)
 	id, err := w.platform.Enrich(t.Context(), e.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.ended([]string{id}, nil)
-	if n := w.provider.Bill().Total; n != 20 {
+	if n := w.provider.Bill().Total; n != quota {
 		t.Errorf("%d calls after a restart", n)
 	}
 	stop()
