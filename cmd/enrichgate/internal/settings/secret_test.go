@@ -225,15 +225,13 @@ func certificate(t *testing.T) (cert, key string) {
 	return block("CERTIFICATE", der), block("EC PRIVATE KEY", kder)
 }
 
+// A folder, because root reads every file.
 func TestUnreadableSecretFile(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root reads everything")
-	}
 	o := options(t, minimal("MQ_PASS_FILE=./locked")...)
-	if err := os.Chmod(write(t, o, "locked", hunter), 0); err != nil {
+	if err := os.Mkdir(filepath.Join(o.Dir, "locked"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if got := lines(t, o); len(got) != 1 || !strings.HasSuffix(got[0], "permission denied") {
-		t.Errorf("got %q in %s", got, filepath.Base(o.Dir))
+	if got := lines(t, o); len(got) != 1 || !strings.Contains(got[0], "MQ_PASS_FILE: cannot read") {
+		t.Errorf("got %q", got)
 	}
 }
