@@ -25,6 +25,7 @@ type Connector struct {
 	metrics *metrics
 	loops   *loopGuard
 	who     *Who
+	reader  *reader
 	// hub shares the callback listeners of several connectors.
 	hub *callbackHub
 
@@ -74,6 +75,7 @@ func New(cfg Config) *Connector {
 	c.metrics = newMetrics(cfg.Registerer, c)
 	c.loops = newLoopGuard(cfg.LoopLimit, cfg.LoopWindow)
 	c.who = newWho(cfg.Client)
+	c.reader = &reader{ask: c.once}
 	c.maxMessage.Store(MaxMessage)
 	c.proven.Store(provenMessage)
 	return c

@@ -1,7 +1,7 @@
 package opencti
 
-// operation is one GraphQL document. One operation a request: the platform
-// counts repeated fields as an attack.
+// operation is one GraphQL document. The platform refuses one that asks for the
+// same field of Query more than twice, or of Mutation more than once.
 type operation struct{ name, document string }
 
 var (
@@ -81,23 +81,42 @@ func opPing(v version) operation {
 // opRead reads the entity, and in the same request who asked and what the work
 // expects already. Each is a field of its own, so that one failing costs no other.
 func opRead(work, playbook bool) operation {
-	parameters, fields := "", ""
-	if work {
-		parameters += ", $work: ID!"
-		fields += "\n  work(id: $work) { user { name } tracking { import_expected_number } }"
+	parameters, fields := readFields(work, playbook, "")
+	return operation{"ReadForEnrichment", "query ReadForEnrichment(" + parameters + ") {" + fields + "\n}"}
+}
+
+// opReadPair is opRead for two. Twice is as often as the platform lets a
+// document ask for a field.
+func opReadPair(work, playbook bool) operation {
+	parameters, fields := readFields(work, playbook, "")
+	parameters2, fields2 := readFields(work, playbook, "2")
+	return operation{"ReadForEnrichment", "query ReadForEnrichment(" + parameters + ", " + parameters2 + ") {" + fields + fields2 + "\n}"}
+}
+
+func readFields(work, playbook bool, suffix string) (parameters, fields string) {
+	as := func(field string) string {
+		if suffix == "" {
+			return field
+		}
+		return field + suffix + ": " + field
 	}
-	if playbook {
-		parameters += ", $playbook: String!"
-		fields += "\n  playbook(id: $playbook) { name }"
-	}
-	return operation{"ReadForEnrichment", `query ReadForEnrichment($id: String!` + parameters + `) {
-  stixCoreObject(id: $id) {
+	parameters = "$id" + suffix + ": String!"
+	fields = `
+  ` + as("stixCoreObject") + `(id: $id` + suffix + `) {
     id standard_id entity_type
     objectMarking { id standard_id definition_type definition }
     objectOrganization { standard_id }
     toStix
-  }` + fields + `
-}`}
+  }`
+	if work {
+		parameters += ", $work" + suffix + ": ID!"
+		fields += "\n  " + as(fieldWork) + "(id: $work" + suffix + ") { user { name } tracking { import_expected_number } }"
+	}
+	if playbook {
+		parameters += ", $playbook" + suffix + ": String!"
+		fields += "\n  " + as(fieldPlaybook) + "(id: $playbook" + suffix + ") { name }"
+	}
+	return parameters, fields
 }
 
 // opPush: platforms before 6.5.7 cannot be told the work.

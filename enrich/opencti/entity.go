@@ -73,20 +73,10 @@ func (c *Connector) read(ctx context.Context, t *task, r enrich.Request) (*readE
 	m := t.message
 	work := t.work() != "" && c.who.shows(fieldWork)
 	playbook := c.who.asks(fieldPlaybook, r.Playbook)
-	variables := map[string]any{"id": m.Event.EntityID}
-	if work {
-		variables[fieldWork] = r.Work
-	}
-	if playbook {
-		variables[fieldPlaybook] = r.Playbook
-	}
-	var data struct {
-		StixCoreObject *readEntity `json:"stixCoreObject"`
-		whoAnswer
-	}
+	var data readAnswer
 	var refusal *APIError // of the part that is not worth waiting for
-	err := c.retry(ctx, func() error {
-		err := c.once(ctx, opRead(work, playbook), variables, m.draft(), &data)
+	err := c.retry(ctx, func() (err error) {
+		data, err = c.reader.read(ctx, &reading{form: form{work, playbook, m.draft()}, entity: m.Event.EntityID, workID: r.Work, playbookID: r.Playbook})
 		if errors.As(err, &refusal) && (work || playbook) && refusal.isAboutWho() {
 			return nil
 		}
@@ -104,10 +94,19 @@ func (c *Connector) read(ctx context.Context, t *task, r enrich.Request) (*readE
 		c.who.learn(fieldPlaybook, r.Playbook, data.playbook(), refusal)
 	}
 	if refusal != nil && data.StixCoreObject == nil {
-		err := c.insist(ctx, opRead(false, false), map[string]any{"id": m.Event.EntityID}, m.draft(), &data)
-		return data.StixCoreObject, err
+		return c.readEntity(ctx, m.Event.EntityID, m.draft())
 	}
 	return data.StixCoreObject, nil
+}
+
+// readEntity asks for an entity alone.
+func (c *Connector) readEntity(ctx context.Context, id, draft string) (read *readEntity, err error) {
+	err = c.retry(ctx, func() error {
+		data, err := c.reader.read(ctx, &reading{form: form{draft: draft}, entity: id})
+		read = data.StixCoreObject
+		return err
+	})
+	return read, err
 }
 
 // isAboutWho says that only the question who asked was refused, or that the

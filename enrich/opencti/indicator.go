@@ -39,18 +39,16 @@ func (c *Connector) observables(ctx context.Context, m message, indicator enrich
 }
 
 func (c *Connector) observable(ctx context.Context, m message, indicator enrich.Entity, o stixconv.Object) (e enrich.Entity, err error) {
-	var data struct {
-		StixCoreObject *readEntity `json:"stixCoreObject"`
-	}
-	if err := c.insist(ctx, opRead(false, false), map[string]any{"id": o["id"]}, m.draft(), &data); err != nil {
+	id, _ := o["id"].(string)
+	read, err := c.readEntity(ctx, id, m.draft())
+	if err != nil {
 		return e, err
 	}
-	if read := data.StixCoreObject; read != nil {
+	if read != nil {
 		e = read.entity()
 		e.Object = ownObject(read, m)
 	} else {
-		e.ID, _ = o["id"].(string)
-		e.Type, e.Object = observableType(o), o
+		e.ID, e.Type, e.Object = id, observableType(o), o
 		if marks := indicator.Object["object_marking_refs"]; marks != nil {
 			o["object_marking_refs"] = marks
 		}

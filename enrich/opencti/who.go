@@ -55,17 +55,21 @@ func (n *names) put(id, name string) {
 
 // whoAnswer is what the platform says of both.
 type whoAnswer struct {
-	Work *struct {
-		User *struct {
-			Name string `json:"name"`
-		} `json:"user"`
-		Tracking *struct {
-			Expected *int `json:"import_expected_number"`
-		} `json:"tracking"`
-	} `json:"work"`
-	Playbook *struct {
+	Work     *workAnswer     `json:"work"`
+	Playbook *playbookAnswer `json:"playbook"`
+}
+
+type workAnswer struct {
+	User *struct {
 		Name string `json:"name"`
-	} `json:"playbook"`
+	} `json:"user"`
+	Tracking *struct {
+		Expected *int `json:"import_expected_number"`
+	} `json:"tracking"`
+}
+
+type playbookAnswer struct {
+	Name string `json:"name"`
 }
 
 func (a whoAnswer) person() string {

@@ -54,6 +54,8 @@ func TestRefusals(t *testing.T) {
 		{"unknown field", unknown, nil, "", "", 200, "GRAPHQL_VALIDATION_FAILED", "", 1},
 		{"not in the schema", `{ about { size } }`, nil, "", "", 200, "GRAPHQL_VALIDATION_FAILED", "", 1},
 		{"missing variable", `query q($id: String!) { stixCoreObject(id: $id) { id } }`, nil, "", "", 200, "BAD_USER_INPUT", "", 1},
+		{"a field too often", `{ a: about { version } b: about { version } c: about { version } }`, nil, "", "", 200, "GRAPHQL_VALIDATION_FAILED", "", 1},
+		{"a mutation twice", `mutation { a: workEdit(id: "x") { ping } b: workEdit(id: "x") { ping } }`, nil, "", "", 200, "GRAPHQL_VALIDATION_FAILED", "", 1},
 		{"unknown connector", `mutation { pingConnector(id: "x") { id } }`, nil, "", "", 200, "FUNCTIONAL_ERROR", "pingConnector", 0},
 		{"no such type", registerWith("type", "ENRICHMENT"), nil, "", "", 200, "GRAPHQL_VALIDATION_FAILED", "", 1},
 	} {

@@ -193,9 +193,20 @@ func (p *Platform) gate(op *operation, given map[string]any) error {
 	if op.kind == "mutation" {
 		parent = "Mutation"
 	}
+	asked := map[string]int{}
 	for _, f := range op.sel {
 		if f.name == "__typename" {
 			continue
+		}
+		// The platform's protection against batches counts aliases too.
+		most := 2
+		if op.kind == "mutation" {
+			most = 1
+		}
+		if asked[f.name]++; asked[f.name] > most {
+			err := invalid("Allowed number of calls for '%s' has been exceeded (max: %d)", f.name, most)
+			p.update(func() { p.problemLocked(ErrSchema, "%v", err) })
+			return err
 		}
 		r, ok := roots()[f.name]
 		if !ok || r.kind != op.kind {
