@@ -43,7 +43,7 @@ func entry(body string, fresh, stale time.Duration) *Entry {
 
 func TestOneLoadHoweverManyAsk(t *testing.T) {
 	c := open(t, file(t), Options{})
-	const callers = 1000
+	const callers = 10_000
 	var loads atomic.Int32
 	gate := make(chan struct{})
 	var arrived, done sync.WaitGroup

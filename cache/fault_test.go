@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,38 +61,8 @@ func surviveBrokenDisk(t *testing.T, c *Cache, stored int, fail, heal func()) {
 	checkFile(t, c)
 }
 
-// needRoot skips what only root can do; CI is root.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("this test mounts a small filesystem and needs root")
-		}
-		t.Skip("SKIPPED, NOT TESTED: it mounts a small filesystem and needs root")
-	}
-}
-
-// tmpfs mounts one of some size.
-func tmpfs(t *testing.T, size string) (dir string) {
-	t.Helper()
-	needRoot(t)
-	dir = t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("mounting a tmpfs: %v", err)
-		}
-		t.Skipf("SKIPPED, NOT TESTED: mounting a tmpfs: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 func TestFullDisk(t *testing.T) {
-	dir := tmpfs(t, "8m")
+	dir := powercut.Small(t, "8m")
 	c := open(t, filepath.Join(dir, "cache.db"), Options{})
 	fill(t, c, 0, 100, func(i int) (Key, *Entry) { return keyN("s", i), entry(bodyN(i), time.Hour, time.Hour) })
 	hog := filepath.Join(dir, "hog")
@@ -125,7 +94,7 @@ func TestFailedSyncs(t *testing.T) {
 }
 
 func TestReadOnlyDirectory(t *testing.T) {
-	dir := tmpfs(t, "8m")
+	dir := powercut.Small(t, "8m")
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -158,37 +127,6 @@ func TestTheGapBeforeTheFlight(t *testing.T) {
 		if err != nil || string(e.Body) != "paid" || origin == Loaded || loads.Load() != 1 {
 			t.Fatalf("round %d: %d loads, %s, %v", round, loads.Load(), origin, err)
 		}
-	}
-}
-
-func TestTenThousandCallers(t *testing.T) {
-	c := open(t, file(t), Options{})
-	var loads, own atomic.Int32
-	gate := make(chan struct{})
-	var waiting, done sync.WaitGroup
-	for range 10_000 {
-		waiting.Add(1)
-		done.Go(func() {
-			waiting.Done()
-			e, origin, err := c.Fetch(t.Context(), key, func(context.Context) (*Entry, error) {
-				loads.Add(1)
-				<-gate
-				e := entry("paid", time.Hour, 0)
-				return e, c.Put(key, e)
-			})
-			if err != nil || string(e.Body) != "paid" {
-				t.Errorf("%v %v", e, err)
-			}
-			if origin == Loaded {
-				own.Add(1)
-			}
-		})
-	}
-	waiting.Wait()
-	close(gate)
-	done.Wait()
-	if loads.Load() != 1 || own.Load() != 1 {
-		t.Errorf("%d loads, %d of their own", loads.Load(), own.Load())
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/enrichgate/enrichgate/cache/boltfile/powercut"
 )
 
 // A disk that refuses a commit: nothing is granted on it, what was granted
@@ -44,18 +44,7 @@ func TestRefusedCommitAndRecovery(t *testing.T) {
 
 // A full disk, for real: no reservation, no call; room again, and it goes on.
 func TestFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("a small file system cannot be mounted: %v", err)
-		}
-		t.Skipf("SKIPPED, NOT TESTED: a small file system cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := powercut.Small(t, "1m")
 	l := openLedger(t, filepath.Join(dir, "ledger.db"), "none", nil)
 	filler := filepath.Join(dir, "filler")
 	f, err := os.Create(filler)

@@ -173,18 +173,7 @@ func TestAnyFlippedByte(t *testing.T) {
 
 // A directory that cannot be written: no ledger, and one line that says why.
 func TestReadOnlyDirectory(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("a small file system cannot be mounted: %v", err)
-		}
-		t.Skipf("SKIPPED, NOT TESTED: a small file system cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := powercut.Small(t, "1m")
 	path := filepath.Join(dir, "ledger.db")
 	l := openHasty(t, path, "10/day")
 	mustReserve(t, l, ask(Manual))
