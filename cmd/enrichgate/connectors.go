@@ -63,7 +63,7 @@ func (a *app) connector(c settings.Connector, client *opencti.Client, journal *o
 		listen = opencti.ProtocolAPI
 	}
 	config := opencti.Config{
-		ID: c.ID, Name: c.Name, Scope: c.Scope,
+		ID: c.ID, Name: c.Name, Scope: c.Scope, Version: version(),
 		Auto: c.Auto, AutoUpdate: c.AutoUpdate, OnlyContextual: c.OnlyContextual,
 		EnrichmentResolution: c.EnrichmentResolution,
 		ListenProtocol:       listen, CallbackURI: c.ListenAPIURI + c.ListenAPIPath,

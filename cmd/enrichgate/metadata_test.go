@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich/opencti"
 )
 
 // What OpenCTI's catalogue knows of a connector. The files of __metadata__ that
@@ -93,7 +94,7 @@ func TestManifest(t *testing.T) {
 		}
 	}
 	must(m.Title != "" && m.Description != "" && m.ContainerImage != "" && m.ContainerVersion != "", "an empty text")
-	must(regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString(m.Slug), "slug")
+	must(m.Slug == opencti.Slug && regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString(m.Slug), "slug")
 	must(len(m.ShortDescription) <= 250 && m.ShortDescription != "", "short_description is 1 to 250 characters")
 	must(len(m.UseCases) >= 1 && len(m.UseCases) <= 3, "1 to 3 use cases")
 	must(len(m.Categories) >= 1 && len(m.Categories) <= 3, "1 to 3 solution categories")

@@ -90,11 +90,16 @@ func openCallback(cfg CallbackConfig) (*callbackServer, error) {
 	return s, nil
 }
 
+// healthPath is where the Python client says that it listens.
+const healthPath = "/health"
+
 func (s *callbackServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.RLock()
 	handler := s.paths[r.URL.Path]
 	s.mu.RUnlock()
 	switch {
+	case r.URL.Path == healthPath && r.Method == http.MethodGet:
+		reply(w, http.StatusOK, "status", "ok")
 	case handler == nil:
 		reply(w, http.StatusNotFound, "error", "Nobody listens here")
 	case r.Method != http.MethodPost:

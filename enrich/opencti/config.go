@@ -23,6 +23,8 @@ type Config struct {
 	// each has an ID and a Name of its own; the name is a metric label.
 	ID, Name string
 	Scope    []string
+	// Version is ours, which the platform shows; empty is not said.
+	Version string
 	// Auto asks the platform to send entities by itself, AutoUpdate also on change.
 	Auto, AutoUpdate, OnlyContextual bool
 	// EnrichmentResolution is "none" or "stix_bundle".

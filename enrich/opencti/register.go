@@ -142,6 +142,9 @@ func (c *Connector) changed() <-chan struct{} {
 	return c.renewed
 }
 
+// Slug is our name in OpenCTI's catalogue of connectors.
+const Slug = "enrichment-gateway"
+
 // registerInput has only the keys that the version knows.
 func (c *Connector) registerInput(v version) map[string]any {
 	in := map[string]any{
@@ -157,6 +160,9 @@ func (c *Connector) registerInput(v version) map[string]any {
 		if c.cfg.ListenProtocol == ProtocolAPI {
 			in["listen_callback_uri"] = c.cfg.CallbackURI
 		}
+	}
+	if v.showsBuild() && c.cfg.Version != "" {
+		in["version"], in["slug"] = c.cfg.Version, Slug
 	}
 	return in
 }

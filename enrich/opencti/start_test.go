@@ -108,3 +108,28 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 	goleak.VerifyNone(t, before)
 }
+
+// A platform is told no more about us than its version understands.
+func TestRegistrationByVersion(t *testing.T) {
+	for _, tt := range []struct {
+		version string
+		keys    int
+	}{{"6.3.0", 7}, {"6.5.7", 8}, {"6.8.9", 10}, {"7.260817.0", 10}, {"7.261007.0", 10}, {"7.261008.0", 12}} {
+		c := newPaper().connector(t, func(c *Config) { c.Version = "1.2.3" })
+		in := c.registerInput(parseVersion(tt.version))
+		if len(in) != tt.keys || (tt.keys == 12) != (in["version"] == "1.2.3" && in["slug"] == Slug) {
+			t.Errorf("%s is told %v", tt.version, in)
+		}
+		p, err := sandbox.Start(sandbox.Options{Version: tt.version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := NewClient(ClientConfig{URL: p.URL(), Token: p.Token()})
+		if err := client.Do(t.Context(), opRegister(parseVersion(tt.version), false), map[string]any{"input": in}, "", nil); err != nil {
+			t.Errorf("%s: %v", tt.version, err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -54,6 +54,9 @@ func TestListeningByAPI(t *testing.T) {
 	if status := w.post(t, "https://"+address+"/elsewhere", "POST"); status != http.StatusNotFound {
 		t.Errorf("another path is answered by %d", status)
 	}
+	if status := w.post(t, "https://"+address+"/health", "GET"); status != http.StatusOK {
+		t.Errorf("whether it listens is answered by %d", status)
+	}
 	if status := w.post(t, "https://"+address+byAPI.Callback.Path, "POST"); status != http.StatusUnauthorized {
 		t.Errorf("no token is answered by %d", status)
 	}

@@ -36,5 +36,9 @@ func (v version) atLeast(major, minor, patch int) bool {
 // hasConnectorInfo: the ping says how the connector does.
 func (v version) hasConnectorInfo() bool { return v.atLeast(6, 2, 12) }
 
+// showsBuild: a connector says which version of what it is. The Python client
+// does since this release.
+func (v version) showsBuild() bool { return v.atLeast(7, 261008, 0) }
+
 // draftByDefault: validation before import happens in a draft, not in a workbench.
 func (v version) draftByDefault() bool { return v.atLeast(7, 260728, 0) }

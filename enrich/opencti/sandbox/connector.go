@@ -68,6 +68,7 @@ var inputKinds = map[string]string{
 	"auto": "Boolean", "auto_update": "Boolean", "enrichment_resolution": "String",
 	"only_contextual": "Boolean", "playbook_compatible": "Boolean",
 	"listen_callback_uri": "String", "xtm_one_intent": "String",
+	"version": "String", "slug": "String",
 }
 
 var connectorTypes = []string{
@@ -80,7 +81,7 @@ func registration(input map[string]any) (Registration, *gqlError) {
 	texts := map[string]*string{
 		"id": &r.ID, "name": &r.Name, "type": &r.Type,
 		"enrichment_resolution": &r.EnrichmentResolution, "listen_callback_uri": &r.ListenCallbackURI,
-		"xtm_one_intent": new(string),
+		"xtm_one_intent": new(string), "version": new(string), "slug": new(string),
 	}
 	flags := map[string]*bool{
 		"auto": &r.Auto, "auto_update": &r.AutoUpdate,

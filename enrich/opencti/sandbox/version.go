@@ -56,6 +56,8 @@ var gates = []Gate{
 	{Type: "RegisterConnectorInput", Field: "enrichment_resolution", Since: "6.8.9"},
 	{Type: "RegisterConnectorInput", Field: "listen_callback_uri", Since: "6.5.7"},
 	{Type: "RegisterConnectorInput", Field: "xtm_one_intent", Since: "7.260527.0"},
+	{Type: "RegisterConnectorInput", Field: "version", Since: "7.261008.0"},
+	{Type: "RegisterConnectorInput", Field: "slug", Since: "7.261008.0"},
 	{Type: "Query", Field: "isWorkAlive", Since: "6.8.7"},
 	{Type: "Mutation", Field: "stixBundlePush", Since: "6.2.6"},
 	{Type: "Mutation", Field: "stixBundlePush", Arg: "work_id", Since: "6.5.7"},
