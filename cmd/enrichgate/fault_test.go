@@ -107,13 +107,13 @@ func TestRandomKills(t *testing.T) {
 	for _, id := range steps {
 		switch n := len(w.platform.Steps(id)); n {
 		case 0:
-			unanswered++ // killed between the journal's word and the answer
+			unanswered++ // killed between two system calls
 		case 1:
 		default:
 			t.Errorf("step %s was answered %d times", id, n)
 		}
 	}
-	if unanswered > *kills*4 { // so many may be on their way at a time
+	if unanswered > 1 { // that many may be a coincidence
 		t.Errorf("%d of %d steps without an answer", unanswered, len(steps))
 	}
 	u, bill := w.books(), w.provider.Bill().Total

@@ -79,7 +79,7 @@ func TestKillAtEveryStep(t *testing.T) {
 		playbook  bool
 		// calls that the provider sees in all, for the one lookup that a file is
 		calls, uncertain int64
-		// answered is how often a playbook's step is answered; -1: at most once
+		// answered is how often a playbook's step is answered
 		answered int
 	}{
 		{name: "reserved", step: "reserved:1", calls: 1, uncertain: 1},

@@ -96,28 +96,63 @@ const draftHeader = "opencti-draft-id"
 
 // Do performs one operation, without retrying. draft is the draft that it runs in, or empty.
 func (c *Client) Do(ctx context.Context, op operation, variables map[string]any, draft string, out any) error {
-	began := time.Now()
-	err := c.do(ctx, op, variables, draft, out)
-	c.observe(op.name, time.Since(began), err)
-	return err
-}
-
-func (c *Client) do(ctx context.Context, op operation, variables map[string]any, draft string, out any) error {
-	body, err := json.Marshal(map[string]any{"query": op.document, "variables": variables})
+	body, err := op.body(variables)
 	if err != nil {
-		return fmt.Errorf("encoding %s: %w", op.name, err)
+		return err
 	}
 	return c.post(ctx, op, "application/json", body, draft, out)
 }
 
+// DoHeld is Do, but the request leaves whole only when release, called once all
+// but its last byte is under way, has returned nil. released says that it did:
+// otherwise the operation was certainly not performed.
+func (c *Client) DoHeld(ctx context.Context, op operation, variables map[string]any, release func() error) (released bool, err error) {
+	body, err := op.body(variables)
+	if err != nil {
+		return false, err
+	}
+	held := &heldBody{rest: body, release: release}
+	began := time.Now()
+	err = c.send(ctx, op, "application/json", held, int64(len(body)), "", nil)
+	c.observe(op.name, time.Since(began), err)
+	released, refused := held.giveUp()
+	var down *unavailableError
+	if !released && errors.As(err, &down) {
+		down.sent = false
+	}
+	switch {
+	case refused != nil:
+		err = refused
+	case !released && err == nil:
+		err = &unavailableError{operation: op.name, answered: true, err: errors.New("it was answered before it was asked")}
+	}
+	return released, err
+}
+
+func (o operation) body(variables map[string]any) ([]byte, error) {
+	body, err := json.Marshal(map[string]any{"query": o.document, "variables": variables})
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", o.name, err)
+	}
+	return body, nil
+}
+
 // post sends one request and reads its answer.
 func (c *Client) post(ctx context.Context, op operation, contentType string, body []byte, draft string, out any) error {
+	began := time.Now()
+	err := c.send(ctx, op, contentType, bytes.NewReader(body), int64(len(body)), draft, out)
+	c.observe(op.name, time.Since(began), err)
+	return err
+}
+
+func (c *Client) send(ctx context.Context, op operation, contentType string, body io.Reader, length int64, draft string, out any) error {
 	sent := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent = true }})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body)
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", op.name, err)
 	}
+	req.ContentLength = length
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("User-Agent", userAgent)

@@ -16,9 +16,6 @@ type Connector struct {
 	cfg     Config
 	client  *Client
 	journal *Journal
-	// unsure has a place for each operation that may be on its way and must not
-	// be repeated.
-	unsure  chan struct{}
 	lot     *lot
 	now     func() time.Time
 	log     *slog.Logger
@@ -68,7 +65,7 @@ func New(cfg Config) *Connector {
 	}
 	c := &Connector{
 		cfg: cfg, client: cfg.Client, journal: cfg.Journal, lot: newLot(cfg.Journal, cfg.ID), now: cfg.Journal.now, log: cfg.Log,
-		unsure: make(chan struct{}, mostUnsure), renewed: make(chan struct{}), registering: make(chan time.Time, 1), pingSoon: make(chan struct{}, 1),
+		renewed: make(chan struct{}), registering: make(chan time.Time, 1), pingSoon: make(chan struct{}, 1),
 		hub: newCallbackHub(),
 	}
 	c.registering <- time.Time{}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +21,9 @@ import (
 // transaction, so that many who write at the same time share an fsync and a lone
 // one waits for nobody.
 type Journal struct {
-	db  *bolt.DB
-	now func() time.Time
+	db   *bolt.DB
+	now  func() time.Time
+	left *departures
 
 	queue  chan write
 	quit   chan struct{} // closed by Close
@@ -69,8 +71,10 @@ type record struct {
 	Expected int  `json:"expected,omitempty"`
 	Unsure   bool `json:"unsure,omitempty"`
 	// Delivered says that its playbook step was answered, or its bundle pushed
-	// through the API.
-	Delivered bool `json:"delivered,omitempty"`
+	// through the API: at the attempt Try, in the boot Boot of the machine.
+	Delivered bool   `json:"delivered,omitempty"`
+	Try       int    `json:"try,omitempty"`
+	Boot      string `json:"boot,omitempty"`
 	// Copied says that its bundle was put where else the operator wants it.
 	Copied bool `json:"copied,omitempty"`
 	// Draft is the draft that was made for its bundle, to be validated there.
@@ -97,7 +101,11 @@ func OpenJournal(path string, now func() time.Time) (*Journal, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: %w", err), db.Close())
 	}
-	j := &Journal{db: db, now: now, queue: make(chan write, writeMost), quit: make(chan struct{}), soon: map[string]record{}}
+	left, err := openDepartures(strings.TrimSuffix(path, ".db")+".left", bootID(), now)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: %w", err), db.Close())
+	}
+	j := &Journal{db: db, now: now, left: left, queue: make(chan write, writeMost), quit: make(chan struct{}), soon: map[string]record{}}
 	j.writer.Go(j.write)
 	return j, nil
 }
@@ -106,11 +114,19 @@ func OpenJournal(path string, now func() time.Time) (*Journal, error) {
 func (j *Journal) Close() error {
 	close(j.quit)
 	j.writer.Wait()
-	return j.db.Close()
+	return errors.Join(j.left.close(), j.db.Close())
 }
 
 // get reads what is known of a message; a damaged record counts as unknown.
 func (j *Journal) get(key string) (r record, err error) {
+	r, err = j.read(key)
+	if r.Delivered && j.left.contradict(key, r.Try, r.Boot, r.At) {
+		r.Delivered = false
+	}
+	return r, err
+}
+
+func (j *Journal) read(key string) (r record, err error) {
 	if key == "" {
 		return r, nil
 	}

@@ -135,33 +135,3 @@ func (t *task) lenient(err error) error {
 	}
 	return err
 }
-
-// mostUnsure is how many operations that must not be repeated may be on their
-// way at a time.
-const mostUnsure = 4
-
-// deliverOnce performs an operation that must not be repeated. The journal says
-// so before it leaves and takes it back when the platform did not answer, so
-// that only a crash in between leaves its fate open; then it counts as done.
-// Few are on their way at a time, because each of them is a step that a crash
-// may leave unanswered.
-func (t *task) deliverOnce(ctx context.Context, op operation, variables map[string]any) error {
-	return t.c.retry(ctx, func() error {
-		select {
-		case t.c.unsure <- struct{}{}:
-			defer func() { <-t.c.unsure }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		t.record.Delivered = true
-		if err := t.c.journal.put(t.key, t.record); err != nil {
-			return err
-		}
-		err := t.c.once(ctx, op, variables, "", nil)
-		if err != nil && transient(err) {
-			t.record.Delivered = false
-			return errors.Join(err, t.c.journal.put(t.key, t.record))
-		}
-		return err
-	})
-}

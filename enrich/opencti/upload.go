@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/textproto"
-	"time"
 )
 
 // upload performs an operation that takes a file as its variable "file", by the
@@ -35,8 +34,5 @@ func (c *Client) upload(ctx context.Context, op operation, variables map[string]
 	if err := form.Close(); err != nil {
 		return fmt.Errorf("encoding %s: %w", op.name, err)
 	}
-	began := time.Now()
-	err = c.post(ctx, op, form.FormDataContentType(), body.Bytes(), "", out)
-	c.observe(op.name, time.Since(began), err)
-	return err
+	return c.post(ctx, op, form.FormDataContentType(), body.Bytes(), "", out)
 }
