@@ -24,9 +24,16 @@ import (
 // childKill tells a child at which step, and at its how manyeth, to kill itself.
 const childKill = "TEST_CHILD_KILL"
 
+// asMain is a child that is the program itself, with its handling of signals.
+const asMain = "main"
+
 // child is a whole daemon in a process of its own, which ends by SIGKILL: at a
 // step of the flow that it was told, or when its parent says so.
 func child(kill string) int {
+	if kill == asMain {
+		os.Args = []string{"enrichgate", "run"}
+		main()
+	}
 	step, nth, _ := strings.Cut(kill, ":")
 	at, _ := strconv.Atoi(nth)
 	s, err := settings.Load(settings.Options{Environ: os.Environ(), Sources: sourceSpecs()})
@@ -155,6 +162,75 @@ func TestKillAtEveryStep(t *testing.T) {
 			if u.Uncertain != c.uncertain || u.Pending != 0 || u.Windows[0].Used > u.Windows[0].Limit {
 				t.Errorf("ledger: %+v", u)
 			}
+		})
+	}
+}
+
+// SIGTERM with sixty-four messages in hand: those that end in time are ended,
+// the others go back to the queue, the exit code is 0, and the next life does
+// what is left. No message is lost, no step is answered twice.
+func TestTerminated(t *testing.T) {
+	const inHand, all = 64, 100
+	const under = 32 // calls that a source has under way at a time
+	for name, c := range map[string]struct {
+		timeout string
+		held    bool // the provider answers only when the daemon is gone
+		calls   int
+	}{
+		"in time":  {timeout: "PT30S", calls: all},
+		"too late": {timeout: "PT1S", held: true, calls: all + under},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, openctitest.TestBroker(t))
+			answer := make(chan struct{})
+			w.provider.Handle(func(*http.Request, int) (provider.Reply, bool) {
+				<-answer
+				return provider.Reply{}, false
+			})
+			timeout := "ENRICHGATE_SHUTDOWN_TIMEOUT=" + c.timeout
+			cmd := w.spawn(asMain, timeout)
+			works, steps := w.burst(all, func(i int) sandbox.Entity {
+				return sandbox.NewEntity("StixFile", fmt.Sprintf("%032x", i+1), "TLP:GREEN")
+			})
+			waiting := func() int {
+				listen, _, err := w.platform.QueueDepth(context.Background())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return listen
+			}
+			openctitest.Eventually(t, func() bool { return w.provider.Bill().Total == under && waiting() == all-inHand }, "its hands are full")
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if !c.held {
+				close(answer)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %v to end", took)
+			}
+			if c.held {
+				close(answer)
+			}
+			if u, seen := w.books(), int64(w.provider.Bill().Total); u.Spent+u.Uncertain != seen || u.Pending != 0 {
+				t.Errorf("the ledger says %+v, the provider saw %d calls", u, seen)
+			}
+			stop := w.start()
+			w.ended(works, steps)
+			stop()
+			for _, id := range steps {
+				if n := len(w.platform.Steps(id)); n != 1 {
+					t.Errorf("step %s was answered %d times", id, n)
+				}
+			}
+			if n := w.provider.Bill().Total; n != c.calls {
+				t.Errorf("%d calls, not %d", n, c.calls)
+			}
+			openctitest.NoProblems(t, w.platform)
 		})
 	}
 }
