@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -77,6 +78,7 @@ func (a *app) connector(c settings.Connector, client *opencti.Client, journal *o
 			CA: s.MQUseSSLCA, Cert: s.MQUseSSLCert, Key: s.MQUseSSLKey.Reveal(), Passphrase: s.MQUseSSLPassphrase.Reveal(), Insecure: !s.MQUseSSLRejectUnauthorized,
 		},
 		Workers: s.Workers, ShutdownTimeout: s.ShutdownTimeout,
+		LoopLimit: cmp.Or(s.LoopLimit, -1), LoopWindow: s.LoopWindow,
 		Client: client, Journal: journal, Handle: a.gateways[c.Source].Under(policy).Handle, Log: log,
 		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"connector": c.Name}, a.registry),
 	}

@@ -113,6 +113,10 @@ type Settings struct {
 	AuditValues string
 	// Workers is how many messages are handled at the same time.
 	Workers int
+	// LoopLimit is how often an entity may come by itself within LoopWindow; 0
+	// for no limit.
+	LoopLimit  int
+	LoopWindow time.Duration
 	// ShutdownTimeout bounds the time for which running work is waited for.
 	ShutdownTimeout time.Duration
 
