@@ -281,7 +281,7 @@ func (g *Gateway) reserve(ctx context.Context, r Request, l Lookup, key cache.Ke
 	for {
 		who, askCtx, cancel := g.crowd.speaker(ctx, key, r)
 		d, err = g.ledger.Reserve(askCtx, quota.Request{
-			Account: g.source.Name(), Endpoint: l.Endpoint, Subject: l.Value, Units: l.Units,
+			Account: g.source.Name(), Endpoint: l.Endpoint, Bucket: l.Bucket, Subject: l.Value, Units: l.Units,
 			Trigger: who.Trigger, Work: who.Work, Playbook: who.Playbook, Client: who.Client,
 			Person: who.Person, PlaybookName: who.PlaybookName,
 			MaxWait: max(0, until.Sub(g.now())),

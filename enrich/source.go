@@ -44,6 +44,9 @@ type Lookup struct {
 	// Vary names what else changes the answer: another account, plan or
 	// address of the API, or parameters. It is part of the cache key.
 	Vary string
+	// Bucket is the kind of calls that the provider counts it among, where it
+	// counts kinds apart; it is part of no key.
+	Bucket string
 	// Units is the price of one attempt.
 	Units int64
 	// Title names the part in messages for people: "reputation".
@@ -141,7 +144,8 @@ type Answer struct {
 
 // Usage is how much of one of its limits the provider says is used.
 type Usage struct {
-	// Window is the limit's period: "minute", "hour", "day" or "month".
+	// Window is the limit's period: "minute", "hour", "day" or "month"; of one
+	// bucket, "search/day".
 	Window string
 	// Limit and Used are units; -1 stands for what it does not say.
 	Limit, Used int64

@@ -8,7 +8,8 @@ import (
 
 // Account says what one source (with its key) may spend, and for whom.
 type Account struct {
-	// Limits all hold at once. None means no limit; spending is still ledgered.
+	// Limits all hold at once, those of a bucket for its calls. None means no
+	// limit; spending is still ledgered.
 	Limits []Limit
 	// Floors is, per trigger, the share of every window (0 to 1) that it must
 	// leave to the others. 1 means that it may not spend at all.
@@ -49,7 +50,7 @@ func (a Account) Validate() error {
 		if n < 0 || n > maxUnits {
 			return fmt.Errorf("initial usage of the %s: %d is not between 0 and %d units", p, n, int64(maxUnits))
 		}
-		if !slices.ContainsFunc(a.Limits, func(l Limit) bool { return l.Per == p }) {
+		if !slices.ContainsFunc(a.Limits, func(l Limit) bool { return l.Per == p && l.Bucket == "" }) {
 			return fmt.Errorf("initial usage of the %s: no limit has that period", p)
 		}
 	}
@@ -58,12 +59,22 @@ func (a Account) Validate() error {
 		budgets map[string][]Limit
 	}{{OfClient, a.Clients}, {OfPlaybook, a.Playbooks}} {
 		for _, name := range slices.Sorted(maps.Keys(of.budgets)) {
-			if err := ValidateLimits(of.budgets[name]); err != nil {
+			if err := validateBudget(of.budgets[name]); err != nil {
 				return fmt.Errorf("budget of %s: %w", Owner{of.kind, name}, err)
 			}
 		}
 	}
 	return nil
+}
+
+// validateBudget says what is wrong with a client's or a playbook's limits.
+func validateBudget(limits []Limit) error {
+	for _, l := range limits {
+		if l.Bucket != "" {
+			return fmt.Errorf("%s: a budget counts all calls and has no buckets", l)
+		}
+	}
+	return ValidateLimits(limits)
 }
 
 // OwnerKind is what kind of owner a budget has.
@@ -72,6 +83,7 @@ type OwnerKind string
 // The kinds of owners.
 const (
 	OfSource   OwnerKind = "source"
+	OfBucket   OwnerKind = "bucket"
 	OfClient   OwnerKind = "client"
 	OfPlaybook OwnerKind = "playbook"
 )
@@ -79,7 +91,7 @@ const (
 // Owner says whose a budget is.
 type Owner struct {
 	Kind OwnerKind
-	// Name of the source or the client, id of the playbook.
+	// Name of the source, the bucket or the client, id of the playbook.
 	Name string
 }
 

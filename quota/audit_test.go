@@ -123,7 +123,7 @@ func TestExport(t *testing.T) {
 		}
 	}
 	line, err := json.Marshal(Entry{
-		Ref: 1, Endpoint: "x", Subject: "x", Trigger: "x", Work: "x", Playbook: "x", PlaybookName: "x", Client: "x", Person: "x", Status: 1,
+		Ref: 1, Endpoint: "x", Bucket: "x", Subject: "x", Trigger: "x", Work: "x", Playbook: "x", PlaybookName: "x", Client: "x", Person: "x", Status: 1,
 		Reason: "x", By: "x", Outcome: "x", Window: "x", Until: new(time.Time), Used: new(int64), Limit: 1, Drift: 1,
 	})
 	if err != nil {

@@ -42,10 +42,10 @@ func (l *Ledger) Checkpoint() Checkpoint {
 	c := Checkpoint{Ledger: l.identity.ID, Seq: l.head.Seq, Hash: mark(l.head.Hash[:]), At: now.stamp.UTC(), Sources: map[string]CheckpointSource{}}
 	for name, a := range l.accounts {
 		s := CheckpointSource{Spent: a.spent, Uncertain: a.uncertain + a.source.pending, Windows: map[string]int64{}}
-		for _, w := range a.source.windows {
+		for w := range a.own() {
 			if w.limit.Per >= Hour {
 				p, _ := w.peek(now, l.head.Time)
-				s.Windows[w.limit.Window()] = p.used + a.source.pending
+				s.Windows[w.limit.Window()] = p.used + w.of.pending
 			}
 		}
 		c.Sources[name] = s
@@ -141,20 +141,20 @@ func (r *restorer) known() (known bool, err error) {
 	return known, err
 }
 
-// since is what was settled at a source that the checkpoint cannot know of.
-func (r *restorer) since(a *account, from time.Time) (m minute, err error) {
+// since is what a budget settled at a source that the checkpoint cannot know of.
+func (r *restorer) since(a *account, b *budget, from time.Time) (m minute, err error) {
 	if r.copied && from.Before(r.checkpoint.At) {
 		from = r.checkpoint.At
 	}
-	key := series(a.source.owner.Name)
+	bucket, key := b.books(a.source.owner.Name)
 	err = r.ledger.db.View(func(tx *bolt.Tx) error {
-		return eachMinute(tx.Bucket(bucketMinutes), key, minuteOf(from), time.Time{}, func(start time.Time, n minute) error {
+		return eachMinute(tx.Bucket(bucket), key, minuteOf(from), time.Time{}, func(start time.Time, n minute) error {
 			m.add(&n)
 			return nil
 		})
 	})
 	for _, d := range r.minutes {
-		if string(d.bucket) == string(bucketMinutes) && string(d.key[:len(d.key)-8]) == string(key) {
+		if string(d.bucket) == string(bucket) && string(d.key[:len(d.key)-8]) == string(key) {
 			m.add(&d.minute)
 		}
 	}
@@ -163,7 +163,7 @@ func (r *restorer) since(a *account, from time.Time) (m minute, err error) {
 
 func (r *restorer) source(a *account, s CheckpointSource) error {
 	name := a.source.owner.Name
-	own, err := r.since(a, time.Unix(0, 0))
+	own, err := r.since(a, a.source, time.Unix(0, 0))
 	if err != nil {
 		return err
 	}
@@ -179,12 +179,12 @@ func (r *restorer) source(a *account, s CheckpointSource) error {
 		a.spent += missing.Spent
 		a.uncertain += missing.Uncertain
 	}
-	for _, w := range a.source.windows {
+	for w := range a.own() {
 		theirs, ok := s.Windows[w.limit.Window()]
 		if !ok || r.checkpoint.At.Before(w.start) {
 			continue
 		}
-		own, err := r.since(a, w.start)
+		own, err := r.since(a, w.of, w.start)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 // start: a budget that is changed is not a budget that starts anew.
 func (l *Ledger) SetClients(source string, budgets map[string][]Limit) error {
 	for _, name := range slices.Sorted(maps.Keys(budgets)) {
-		if err := ValidateLimits(budgets[name]); err != nil {
+		if err := validateBudget(budgets[name]); err != nil {
 			return refuse("budget of %s: %v", Owner{OfClient, name}, err)
 		}
 	}

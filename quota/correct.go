@@ -18,7 +18,7 @@ func (t *transaction) note(a *account, w *window, e Entry) {
 
 // correct sets what counts in a window, from now on.
 func (t *transaction) correct(a *account, w *window, used int64, e Entry) error {
-	before, err := t.settledThisMinute(a)
+	before, err := t.settledThisMinute(a, w)
 	if err != nil {
 		return err
 	}
@@ -28,18 +28,19 @@ func (t *transaction) correct(a *account, w *window, used int64, e Entry) error 
 	return nil
 }
 
-// settledThisMinute is what the minute of now holds, this batch included.
-func (t *transaction) settledThisMinute(a *account) (units int64, err error) {
-	s := series(a.source.owner.Name)
+// settledThisMinute is what the minute of now holds of what the window counts,
+// this batch included.
+func (t *transaction) settledThisMinute(a *account, w *window) (units int64, err error) {
+	bucket, s := w.of.books(a.source.owner.Name)
 	key := minuteKey(s, t.now.stamp)
 	err = t.ledger.db.View(func(tx *bolt.Tx) error {
 		at := minuteOf(t.now.stamp)
-		return eachMinute(tx.Bucket(bucketMinutes), s, at, at.Add(1), func(_ time.Time, m minute) error {
+		return eachMinute(tx.Bucket(bucket), s, at, at.Add(1), func(_ time.Time, m minute) error {
 			units = m.total()
 			return nil
 		})
 	})
-	if d := t.minutes[string(bucketMinutes)+string(key)]; d != nil {
+	if d := t.minutes[string(bucket)+string(key)]; d != nil {
 		units += d.total()
 	}
 	return units, err
@@ -49,7 +50,7 @@ func (t *transaction) settledThisMinute(a *account) (units int64, err error) {
 func (t *transaction) resolve(a *account, id uint64, outcome Outcome, e Entry) {
 	d := a.doubts[id]
 	e.Kind, e.Ref, e.Account, e.Units, e.Outcome = KindResolve, id, d.Account, d.Units, outcome.String()
-	e.Endpoint, e.Trigger, e.Client, e.Playbook = d.Endpoint, d.Trigger.String(), d.Client, d.Playbook
+	e.Endpoint, e.Bucket, e.Trigger, e.Client, e.Playbook = d.Endpoint, d.Bucket, d.Trigger.String(), d.Client, d.Playbook
 	t.log(e)
 	delete(a.doubts, id)
 	a.uncertain -= d.Units
@@ -83,8 +84,10 @@ func (t *transaction) release(a *account, d *doubt) {
 				w.by[d.Trigger] -= d.Units
 			}
 		}
+		if b.own() {
+			b.hours.add(d.Settled, -d.Units)
+		}
 	}
-	a.hours.add(d.Settled, -d.Units)
 }
 
 // keep writes a window's note.

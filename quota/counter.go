@@ -9,6 +9,8 @@ import "time"
 // neither empties nor blocks them.
 type window struct {
 	limit Limit
+	// of is the budget that the window belongs to.
+	of *budget
 	// start and end by the wall clock; a rolling window ends now.
 	start, end time.Time
 	// used is what counts; by is who spent it, the rest came from outside.

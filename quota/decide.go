@@ -49,7 +49,7 @@ func (a *account) decide(r *Request, now instant) Decision {
 		d.Allowed = false
 		return d
 	}
-	for _, b := range a.budgets(&reservation{Client: r.Client, Playbook: r.Playbook}) {
+	for _, b := range a.budgets(&reservation{Bucket: r.Bucket, Client: r.Client, Playbook: r.Playbook}) {
 		for _, w := range b.windows {
 			a.judge(b, w, r, now, &d)
 		}
@@ -62,7 +62,7 @@ func (a *account) decide(r *Request, now instant) Decision {
 
 // floorSet says that an operator gave the trigger something in this window.
 func (a *account) floorSet(t Trigger, now instant) bool {
-	for _, w := range a.source.windows {
+	for w := range a.own() {
 		if _, set := w.note.Floors[t.String()]; set && w.note.holds(now) {
 			return true
 		}
@@ -74,7 +74,7 @@ func (a *account) floorSet(t Trigger, now instant) bool {
 func (a *account) judge(b *budget, w *window, r *Request, now instant, d *Decision) {
 	limit := w.limit
 	ceiling, room := limit.Units, limit.Units
-	if b == a.source {
+	if b.own() {
 		limit.Units = w.allows(now)
 		ceiling = w.ceiling(a.Margin, now)
 		room = ceiling - w.floor(a, r.Trigger, now)
@@ -82,7 +82,7 @@ func (a *account) judge(b *budget, w *window, r *Request, now instant, d *Decisi
 	taken := w.used + b.pending
 	over := taken + r.Units - room
 	if over <= 0 {
-		if left := ceiling - taken - r.Units; b == a.source && (d.Remaining < 0 || left < d.Remaining) {
+		if left := ceiling - taken - r.Units; b.own() && (d.Remaining < 0 || left < d.Remaining) {
 			d.Remaining = left
 		}
 		return
@@ -95,7 +95,7 @@ func (a *account) judge(b *budget, w *window, r *Request, now instant, d *Decisi
 		d.Allowed, d.Limit, d.Owner, d.RetryAt = false, limit, b.owner, at
 		d.Floor, d.KeptFor = taken+r.Units <= ceiling, nil
 		for _, t := range Triggers() {
-			if d.Floor && b == a.source && ceiling-w.floor(a, t, now) > room {
+			if d.Floor && b.own() && ceiling-w.floor(a, t, now) > room {
 				d.KeptFor = append(d.KeptFor, t)
 			}
 		}

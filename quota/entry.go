@@ -52,6 +52,8 @@ type Entry struct {
 	Ref      uint64 `json:"ref,omitempty"`
 	Account  string `json:"account"`
 	Endpoint string `json:"endpoint,omitempty"`
+	// Bucket is the kind of calls that it counts among, where the provider has kinds.
+	Bucket string `json:"bucket,omitempty"`
 	// Subject is the value that was asked for, as Options.Values says.
 	Subject string `json:"subject,omitempty"`
 	// Units are the price; of set-floor the floor, of reconcile the provider's count.
@@ -131,6 +133,7 @@ type reservation struct {
 	Units    int64   `json:"units"`
 	Trigger  Trigger `json:"trigger"`
 	Endpoint string  `json:"endpoint,omitempty"`
+	Bucket   string  `json:"bucket,omitempty"`
 	Client   string  `json:"client,omitempty"`
 	Playbook string  `json:"playbook,omitempty"`
 	// At is when it was made.

@@ -21,7 +21,7 @@ func (l *Ledger) ExportJSONL(w io.Writer, f Filter) error {
 
 // csvColumns are named as the fields of an Entry in JSON.
 var csvColumns = []string{
-	"seq", "time", "kind", "ref", "account", "endpoint", "subject", "trigger", "client", "playbook", "playbook_name", "person", "work",
+	"seq", "time", "kind", "ref", "account", "endpoint", "bucket", "subject", "trigger", "client", "playbook", "playbook_name", "person", "work",
 	"units", "status", "outcome", "window", "used", "limit", "drift", "until", "by", "reason",
 }
 
@@ -53,7 +53,7 @@ func csvRow(e *Entry) []string {
 	}
 	return []string{
 		strconv.FormatUint(e.Seq, 10), e.Time.UTC().Format(time.RFC3339Nano), e.Kind, number(int64(e.Ref)), safeCell(e.Account),
-		safeCell(e.Endpoint), safeCell(e.Subject), e.Trigger, safeCell(e.Client), safeCell(e.Playbook), safeCell(e.PlaybookName),
+		safeCell(e.Endpoint), e.Bucket, safeCell(e.Subject), e.Trigger, safeCell(e.Client), safeCell(e.Playbook), safeCell(e.PlaybookName),
 		safeCell(e.Person), safeCell(e.Work), strconv.FormatInt(e.Units, 10), number(int64(e.Status)), e.Outcome, e.Window, used,
 		number(e.Limit), number(e.Drift), until, safeCell(e.By), safeCell(e.Reason),
 	}

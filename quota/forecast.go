@@ -18,8 +18,8 @@ func (a *account) forecast(w *window, now instant) *Forecast {
 	if w.limit.Rolling || w.limit.Per < Day {
 		return nil
 	}
-	p := a.hours.profile(now.wall)
-	left := float64(w.ceiling(a.Margin, now) - w.used - a.source.pending)
+	p := w.of.hours.profile(now.wall)
+	left := float64(w.ceiling(a.Margin, now) - w.used - w.of.pending)
 	var estimates []*time.Time
 	estimate := func(next func(hour int64) float64) *time.Time {
 		at := runOut(now.wall, w.end, left, next)

@@ -70,6 +70,10 @@ func (l *Ledger) Spenders(source string, from, to time.Time) ([]Spender, error) 
 		c := b.Cursor()
 		for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); {
 			who := k[:len(k)-8]
+			if who[len(prefix)] == OfBucket[0] { // a kind of calls, and nobody who spends
+				k, _ = c.Seek(binary.BigEndian.AppendUint64(bytes.Clone(who), 1<<63))
+				continue
+			}
 			s := Spender{Kind: string(OfClient), Name: string(who[len(prefix)+1 : len(who)-1])}
 			if who[len(prefix)] == OfPlaybook[0] {
 				s.Kind = string(OfPlaybook)

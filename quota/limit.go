@@ -44,6 +44,9 @@ func ParsePeriod(s string) (Period, error) {
 
 // Limit says that at most Units may be spent in each window of one Per.
 type Limit struct {
+	// Bucket says which calls count: those of one kind that the provider counts
+	// apart ("search"), or, empty, all of the source.
+	Bucket string
 	// Units is the ceiling, at least 1.
 	Units int64
 	Per   Period
@@ -64,8 +67,24 @@ type Limit struct {
 
 // Window is the name of the limit's window in commands, metrics and the API:
 // its period where that rolls or not as is usual (rolling below a day), else
-// "rolling_day", "calendar_minute" and the like.
+// "rolling_day", "calendar_minute" and the like; that of a bucket is
+// "search/day".
 func (l Limit) Window() string {
+	if l.Bucket != "" {
+		return l.Bucket + "/" + l.period()
+	}
+	return l.period()
+}
+
+// bucketOf is the bucket of a window with this name.
+func bucketOf(window string) string {
+	if bucket, _, of := strings.Cut(window, "/"); of {
+		return bucket
+	}
+	return ""
+}
+
+func (l Limit) period() string {
 	switch {
 	case l.Rolling == (l.Per < Day):
 		return l.Per.String()
@@ -77,10 +96,13 @@ func (l Limit) Window() string {
 }
 
 // String is the limit as an operator writes it: "200/minute",
-// "1000/rolling day", "10000/month@15 Europe/Berlin".
+// "1000/rolling day", "10000/month@15 Europe/Berlin", "search:100/day".
 func (l Limit) String() string {
 	var b strings.Builder
-	b.WriteString(strconv.FormatInt(l.Units, 10) + "/" + strings.ReplaceAll(l.Window(), "_", " "))
+	if l.Bucket != "" {
+		b.WriteString(l.Bucket + ":")
+	}
+	b.WriteString(strconv.FormatInt(l.Units, 10) + "/" + strings.ReplaceAll(l.period(), "_", " "))
 	switch {
 	case l.Rolling:
 		return b.String()
@@ -104,6 +126,8 @@ const maxUnits = 1 << 50
 // Validate says what is wrong with one limit.
 func (l Limit) Validate() error {
 	switch {
+	case l.Bucket != "" && !IsBucket(l.Bucket):
+		return fmt.Errorf("%q is no name of a bucket: lower-case letters, digits and _", l.Bucket)
 	case l.Per < Second || l.Per > Month:
 		return fmt.Errorf("limit of %d units: no such period", l.Units)
 	case l.Units < 1 || l.Units > maxUnits:
@@ -124,6 +148,18 @@ func (l Limit) Validate() error {
 	return nil
 }
 
+// IsBucket says that a name can be a bucket's: a letter, then letters, digits
+// and _, at most 40, all lower case.
+func IsBucket(s string) bool {
+	for i, r := range s {
+		letter := r >= 'a' && r <= 'z'
+		if !letter && (i == 0 || r != '_' && (r < '0' || r > '9')) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 40
+}
+
 // ValidateLimits says what is wrong with limits that are to hold at once.
 func ValidateLimits(limits []Limit) error {
 	for _, l := range limits {
@@ -139,7 +175,7 @@ func ValidateLimits(limits []Limit) error {
 			switch {
 			case longer.Window() == l.Window():
 				return fmt.Errorf("%q and %q limit the same period; keep one", l, longer)
-			case longer.Per > l.Per && l.Units > longer.Units:
+			case longer.Per > l.Per && l.Units > longer.Units && (longer.Bucket == l.Bucket || longer.Bucket == ""):
 				return fmt.Errorf("%q can never be used up: %q allows less; lower the first or raise the second", l, longer)
 			}
 		}

@@ -180,29 +180,34 @@ func loadWindows(tx *bolt.Tx, name string, a *account, last time.Time, now insta
 				return err
 			}
 		}
-	}
-	minutes := tx.Bucket(bucketMinutes)
-	a.hours = newHours()
-	if k, _ := minutes.Cursor().Seek(series(name)); k != nil && bytes.HasPrefix(k, series(name)) {
-		a.hours.began = hourOf(time.Unix(int64(binary.BigEndian.Uint64(k[len(k)-8:]))*60, 0))
-	}
-	err := eachMinute(minutes, series(name), now.stamp.Add(-(week+1)*time.Hour), time.Time{}, func(start time.Time, m minute) error {
-		a.hours.add(start, m.total())
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: usage of %s: %v", ErrForeign, name, err)
+		if !b.own() {
+			continue
+		}
+		if err := b.loadHours(tx, name, now); err != nil {
+			return fmt.Errorf("%w: usage of %s at %s: %v", ErrForeign, b.owner, name, err)
+		}
 	}
 	return nil
 }
 
+// loadHours fills the budget's hours from the disk.
+func (b *budget) loadHours(tx *bolt.Tx, source string, now instant) error {
+	bucket, key := b.books(source)
+	minutes := tx.Bucket(bucket)
+	b.hours = newHours()
+	if k, _ := minutes.Cursor().Seek(key); k != nil && bytes.HasPrefix(k, key) {
+		b.hours.began = hourOf(time.Unix(int64(binary.BigEndian.Uint64(k[len(k)-8:]))*60, 0))
+	}
+	return eachMinute(minutes, key, now.stamp.Add(-(week+1)*time.Hour), time.Time{}, func(start time.Time, m minute) error {
+		b.hours.add(start, m.total())
+		return nil
+	})
+}
+
 // recount fills one of the budget's windows from the disk.
 func (b *budget) recount(tx *bolt.Tx, source string, w *window, last time.Time, now instant) error {
-	bucket, key := tx.Bucket(bucketMinutes), series(source)
-	if b.owner.Kind != OfSource {
-		bucket, key = tx.Bucket(bucketSpenders), spender(source, b.owner.Kind, b.owner.Name)
-	}
-	if err := w.recount(bucket, key, last, now); err != nil {
+	bucket, key := b.books(source)
+	if err := w.recount(tx.Bucket(bucket), key, last, now); err != nil {
 		return fmt.Errorf("%w: usage of %s at %s: %v", ErrForeign, b.owner, source, err)
 	}
 	return nil

@@ -85,6 +85,7 @@ func (r *run) reserve() {
 		Trigger:  rapid.SampledFrom([]Trigger{Manual, Manual, API, Playbook}).Draw(r.T, "trigger"),
 		Client:   rapid.SampledFrom([]string{"", "soar", "other"}).Draw(r.T, "client"),
 		Playbook: rapid.SampledFrom([]string{"", "pb-1", "pb-2"}).Draw(r.T, "playbook"),
+		Bucket:   rapid.SampledFrom([]string{"", "search", "search", "scan"}).Draw(r.T, "bucket"),
 	}
 	d, err := r.l.Reserve(context.Background(), q)
 	r.must(err)
@@ -93,7 +94,7 @@ func (r *run) reserve() {
 		r.Fatalf("reserve %d at %s: allowed %v, the model says %v (%+v)", q.Units, r.wall.now(), d.Allowed, want, d)
 	}
 	if d.Allowed {
-		r.m.open[d.ID] = modelUnits{id: d.ID, units: q.Units, trigger: q.Trigger, client: q.Client, playbook: q.Playbook}
+		r.m.open[d.ID] = modelUnits{id: d.ID, units: q.Units, trigger: q.Trigger, bucket: q.Bucket, client: q.Client, playbook: q.Playbook}
 	}
 }
 
@@ -135,13 +136,13 @@ func (r *run) window(kinds ...int) Limit {
 }
 
 func (r *run) setUsed() {
-	l, n := r.window(0, 2, 3, 4), rapid.Int64Range(0, 30).Draw(r.T, "used")
+	l, n := r.window(0, 2, 3, 4, 5, 6), rapid.Int64Range(0, 30).Draw(r.T, "used")
 	r.must(r.l.SetUsed(src, l.Window(), n, order))
 	r.m.correct(l, r.now(), n)
 }
 
 func (r *run) reconcile() {
-	l := r.window(2, 4)
+	l := r.window(2, 4, 5)
 	_, end := l.bounds(r.now().wall)
 	theirs := rapid.Int64Range(0, 30).Draw(r.T, "theirs")
 	r.must(r.l.Reconcile(src, Report{Window: l.Window(), Used: &theirs, ResetsAt: end, From: "test"}))
@@ -169,13 +170,13 @@ func (r *run) resolve() {
 }
 
 func (r *run) setLimit() {
-	l, n := r.window(0, 2, 3, 4), rapid.Int64Range(1, 80).Draw(r.T, "limit")
+	l, n := r.window(0, 2, 3, 4, 5, 6), rapid.Int64Range(1, 80).Draw(r.T, "limit")
 	r.must(r.l.SetLimit(src, l.Window(), n, order))
 	r.m.say(l, r.now(), func(s *modelSaid) { s.limit = n })
 }
 
 func (r *run) setFloor() {
-	l, n := r.window(0, 2, 3, 4), rapid.Int64Range(0, 10).Draw(r.T, "floor")
+	l, n := r.window(0, 2, 3, 4, 5, 6), rapid.Int64Range(0, 10).Draw(r.T, "floor")
 	r.must(r.l.SetFloor(src, l.Window(), Playbook, n, order))
 	r.m.say(l, r.now(), func(s *modelSaid) {
 		if s.floors == nil {
@@ -199,8 +200,8 @@ func (r *run) pause() {
 func (r *run) check() {
 	now := r.now()
 	u := r.l.Usage()[0]
-	if u.Spent != r.m.total(false) || u.Uncertain != r.m.total(true) || u.Pending != r.m.pending(Owner{Kind: OfSource}) {
-		r.Fatalf("books: %+v, the model has %d spent, %d uncertain, %d open", u, r.m.total(false), r.m.total(true), r.m.pending(Owner{Kind: OfSource}))
+	if u.Spent != r.m.total(false) || u.Uncertain != r.m.total(true) || u.Pending != r.m.pending(Owner{Kind: OfSource}, Limit{}) {
+		r.Fatalf("books: %+v, the model has %d spent, %d uncertain, %d open", u, r.m.total(false), r.m.total(true), r.m.pending(Owner{Kind: OfSource}, Limit{}))
 	}
 	for i, w := range u.Windows {
 		r.compare(w, r.m.account.Limits[i], now, Owner{Kind: OfSource})

@@ -28,6 +28,7 @@ type modelUnits struct {
 	id            uint64
 	units         int64
 	trigger       Trigger
+	bucket        string
 	client        string
 	playbook      string
 	stamp, steady time.Time
@@ -71,7 +72,7 @@ func (m *model) used(l Limit, now instant, slack time.Duration, owner Owner) (n 
 		}
 	}
 	for _, u := range m.settled[from:] {
-		if u.of(owner) && in(u.stamp, u.steady) {
+		if u.of(owner) && u.in(l) && in(u.stamp, u.steady) {
 			n += u.units
 		}
 	}
@@ -82,9 +83,12 @@ func (u *modelUnits) of(o Owner) bool {
 	return o.Kind == OfSource || o.Kind == OfClient && u.client == o.Name || o.Kind == OfPlaybook && u.playbook == o.Name
 }
 
-func (m *model) pending(o Owner) (n int64) {
+// in says that a limit counts the units.
+func (u *modelUnits) in(l Limit) bool { return l.Bucket == "" || l.Bucket == u.bucket }
+
+func (m *model) pending(o Owner, l Limit) (n int64) {
 	for _, u := range m.open {
-		if u.of(o) {
+		if u.of(o) && u.in(l) {
 			n += u.units
 		}
 	}
@@ -116,13 +120,16 @@ func (m *model) allows(r Request, now instant) bool {
 	}
 	source := Owner{Kind: OfSource}
 	for _, l := range m.account.Limits {
-		if m.used(l, now, 0, source)+m.pending(source)+r.Units > m.room(l, r.Trigger, now) {
+		if l.Bucket != "" && l.Bucket != r.Bucket {
+			continue
+		}
+		if m.used(l, now, 0, source)+m.pending(source, l)+r.Units > m.room(l, r.Trigger, now) {
 			return false
 		}
 	}
 	for _, o := range []Owner{{OfClient, r.Client}, {OfPlaybook, r.Playbook}} {
 		for _, l := range append(m.account.Clients[o.Name], m.account.Playbooks[o.Name]...) {
-			if m.used(l, now, 0, o)+m.pending(o)+r.Units > l.Units {
+			if m.used(l, now, 0, o)+m.pending(o, l)+r.Units > l.Units {
 				return false
 			}
 		}
@@ -201,11 +208,11 @@ func (m *model) reconcile(l Limit, now instant, theirs int64) {
 	start, _ := l.bounds(now.wall)
 	var doubts int64
 	for _, u := range m.settled {
-		if u.doubt && !u.stamp.Before(start) {
+		if u.doubt && u.in(l) && !u.stamp.Before(start) {
 			doubts += u.units
 		}
 	}
-	if m.pending(source) == 0 && now.steady.Sub(m.quiet) >= settling && theirs >= m.used(l, now, 0, source)-doubts {
+	if m.pending(source, Limit{}) == 0 && now.steady.Sub(m.quiet) >= settling && theirs >= m.used(l, now, 0, source)-doubts {
 		byID := func(a, b int) int { return int(m.settled[a].id) - int(m.settled[b].id) }
 		order := make([]int, len(m.settled))
 		for i := range order {
@@ -215,13 +222,13 @@ func (m *model) reconcile(l Limit, now instant, theirs int64) {
 		for _, i := range order {
 			u := &m.settled[i]
 			covered := m.said[l.Window()].said && i < m.said[l.Window()].index
-			if u.doubt && !u.stamp.Before(start) && !covered && m.used(l, now, 0, source)-u.units >= theirs {
+			if u.doubt && u.in(l) && !u.stamp.Before(start) && !covered && m.used(l, now, 0, source)-u.units >= theirs {
 				u.units, u.doubt = 0, false
 			}
 		}
 	}
-	if used := m.used(l, now, 0, source); theirs-m.pending(source) > used {
-		m.correct(l, now, theirs-m.pending(source))
+	if used := m.used(l, now, 0, source); theirs-m.pending(source, l) > used {
+		m.correct(l, now, theirs-m.pending(source, l))
 	}
 }
 
@@ -240,6 +247,8 @@ func modelAccount(t *rapid.T) Account {
 			{Units: day, Per: Day, Zone: z, ResetHour: rapid.IntRange(0, 23).Draw(t, "hour")},
 			{Units: day, Per: Day, Rolling: true},
 			{Units: rapid.Int64Range(60, 200).Draw(t, "per month"), Per: Month, Zone: z, ResetDay: rapid.IntRange(1, 28).Draw(t, "day")},
+			{Bucket: "search", Units: rapid.Int64Range(5, 20).Draw(t, "searches"), Per: Day, Zone: z},
+			{Bucket: "search", Units: rapid.Int64Range(3, 5).Draw(t, "searches an hour"), Per: Hour, Rolling: true},
 		},
 		Margin:    rapid.SampledFrom([]float64{0, 0.05, 0.1}).Draw(t, "margin"),
 		Floors:    map[Trigger]float64{Playbook: 0.1, API: 0.25},

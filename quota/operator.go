@@ -47,8 +47,8 @@ func (a *account) mustWindow(name string) (*window, error) {
 	if w := a.window(name); w != nil {
 		return w, nil
 	}
-	names := make([]string, 0, len(a.source.windows))
-	for _, w := range a.source.windows {
+	names := make([]string, 0, len(a.Limits))
+	for w := range a.own() {
 		names = append(names, w.limit.Window())
 	}
 	return nil, refuse("no window %q; there are: %s", name, strings.Join(names, ", "))

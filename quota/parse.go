@@ -20,6 +20,7 @@ const None = "none"
 //	1000/day@06:00                the day begins at six
 //	500/week@sunday@06:00         the week begins on Sunday at six
 //	10000/month@15 Europe/Berlin  the month begins on the 15th, in Berlin
+//	search:100/day                of the calls of one bucket only
 func ParseLimits(s string) ([]Limit, error) {
 	if strings.EqualFold(strings.TrimSpace(s), None) {
 		return nil, nil
@@ -42,6 +43,12 @@ func parseLimit(part string) (l Limit, err error) {
 	}
 	fail := func(err error) (Limit, error) { return Limit{}, fmt.Errorf("%q: %w", part, err) }
 	spec := LimitSpec{}
+	if bucket, n, named := strings.Cut(units, ":"); named {
+		spec.Bucket, units = strings.TrimSpace(bucket), n
+		if !IsBucket(spec.Bucket) {
+			return fail(fmt.Errorf("%q is no name of a bucket: lower-case letters, digits and _", spec.Bucket))
+		}
+	}
 	if spec.Limit, err = strconv.ParseInt(strings.TrimSpace(units), 10, 64); err != nil {
 		return fail(fmt.Errorf("%q is not a whole number", strings.TrimSpace(units)))
 	}
@@ -94,6 +101,8 @@ func (s *LimitSpec) readReset(reset string) (err error) {
 
 // LimitSpec is a Limit as it stands in a configuration file.
 type LimitSpec struct {
+	// Bucket is the kind of calls that count; empty is all.
+	Bucket string `yaml:"bucket"`
 	// Limit is how many units a window allows, at least 1.
 	Limit int64 `yaml:"limit"`
 	// Per is the period: second, minute, hour, day, week or month.
@@ -126,7 +135,7 @@ func (s LimitSpec) limit() (l Limit, err error) {
 	if s.Limit < 1 || s.Limit > maxUnits {
 		return l, fmt.Errorf("a limit is between 1 and %d units", int64(maxUnits))
 	}
-	l = Limit{Units: s.Limit, ResetHour: s.ResetHour, ResetDay: s.ResetDay, ResetWeekday: time.Monday}
+	l = Limit{Bucket: s.Bucket, Units: s.Limit, ResetHour: s.ResetHour, ResetDay: s.ResetDay, ResetWeekday: time.Monday}
 	if l.Per, err = ParsePeriod(strings.ToLower(strings.TrimSpace(s.Per))); err != nil {
 		return l, err
 	}

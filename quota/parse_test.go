@@ -22,6 +22,8 @@ func TestParseLimits(t *testing.T) {
 		"500/week@monday":                    "500/week",
 		"1/month@28@23:00":                   "1/month@28@23:00",
 		"5/Day":                              "5/day",
+		"200/day, search:100/day,search : 5/rolling day": "200/day search:100/day search:5/rolling day",
+		"a_1:5/month@15 Europe/Berlin":                   "a_1:5/month@15 Europe/Berlin",
 
 		"":                            "! is not a limit",
 		"200":                         "! is not a limit",
@@ -50,6 +52,11 @@ func TestParseLimits(t *testing.T) {
 		"5/rolling month@15":          "! a rolling window has no reset",
 		"5/rolling day Europe/Berlin": "! a rolling window has no reset and no time zone",
 		"5/rolling":                   "! write units/period",
+		"Search:5/day":                `! "Search" is no name of a bucket`,
+		":5/day":                      `! "" is no name of a bucket`,
+		"a:5/day,a:6/day":             "! limit the same period",
+		"a:5/minute,a:4/day":          `! "a:5/minute" can never be used up: "a:4/day" allows less`,
+		"a:5/minute,4/day":            `! "a:5/minute" can never be used up: "4/day" allows less`,
 	} {
 		limits, err := ParseLimits(in)
 		if wrong, bad := strings.CutPrefix(want, "! "); bad {

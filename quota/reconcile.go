@@ -99,7 +99,7 @@ func (r *Report) speaksOf(w *window, now instant) bool {
 
 func (t *transaction) reconcile(a *account, w *window, r *Report, theirs int64) error {
 	t.clear(a, w, r, theirs)
-	ours, pending := w.used, a.source.pending
+	ours, pending := w.used, w.of.pending
 	e := Entry{Kind: KindReconcile, Units: theirs, By: r.From, Drift: drift(a, w, theirs)}
 	if r.Limit != nil && *r.Limit > 0 && *r.Limit < w.allows(t.now) {
 		e.Limit, e.Until = *r.Limit, w.until(t.now)
@@ -130,7 +130,7 @@ func drift(a *account, w *window, theirs int64) int64 {
 	for _, n := range w.by {
 		ours += n
 	}
-	switch high, low := ours+a.source.pending, ours-a.doubtIn(w); {
+	switch high, low := ours+w.of.pending, ours-a.doubtIn(w); {
 	case theirs > high:
 		return theirs - high
 	case theirs < low:
@@ -142,11 +142,16 @@ func drift(a *account, w *window, theirs int64) int64 {
 // doubtIn is how many uncertain units a window counts.
 func (a *account) doubtIn(w *window) (n int64) {
 	for _, d := range a.doubts {
-		if !d.Settled.Before(w.start) {
+		if w.counts(&d) {
 			n += d.Units
 		}
 	}
 	return n
+}
+
+// counts says that a doubt is among what the window counts.
+func (w *window) counts(d *doubt) bool {
+	return !d.Settled.Before(w.start) && (w.limit.Bucket == "" || w.limit.Bucket == d.Bucket)
 }
 
 // drifted says that a drift is worth an entry: it changed by more than a
@@ -174,7 +179,7 @@ func (t *transaction) clear(a *account, w *window, r *Report, theirs int64) {
 	}
 	for _, id := range a.doubtful() {
 		d := a.doubts[id]
-		if d.Settled.Before(w.start) || w.corrected > d.Entry || w.used-d.Units < theirs {
+		if !w.counts(&d) || w.corrected > d.Entry || w.used-d.Units < theirs {
 			continue
 		}
 		t.resolve(a, id, Void, Entry{By: r.From, Reason: "the provider's count leaves no room for it"})

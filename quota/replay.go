@@ -73,7 +73,7 @@ func (r *replay) follow(e *Entry) error {
 			return err
 		}
 		r.Open[e.Seq] = reservation{
-			Account: e.Account, Units: e.Units, Trigger: trigger, Endpoint: e.Endpoint, Client: e.Client, Playbook: e.Playbook, At: e.Time,
+			Account: e.Account, Units: e.Units, Trigger: trigger, Endpoint: e.Endpoint, Bucket: e.Bucket, Client: e.Client, Playbook: e.Playbook, At: e.Time,
 		}
 	case KindSpent, KindVoid, KindUncertain:
 		res, ok := r.Open[e.Ref]
@@ -104,7 +104,8 @@ func (r *replay) follow(e *Entry) error {
 		}
 		r.day(e.Account, d.Settled, -e.Units)
 		for key, n := range r.Notes {
-			if source, _, _ := strings.Cut(key, "\x00"); source == e.Account && n.release(&d) {
+			source, window, _ := strings.Cut(key, "\x00")
+			if bucket := bucketOf(window); source == e.Account && (bucket == "" || bucket == d.Bucket) && n.release(&d) {
 				r.Notes[key] = n
 			}
 		}

@@ -13,6 +13,9 @@ type Request struct {
 	// Endpoint and Subject say what is asked for; they go into the audit log,
 	// the subject as Options.Values says.
 	Endpoint, Subject string
+	// Bucket is the kind of calls that the provider counts this one among; empty
+	// when it knows no kinds.
+	Bucket string
 	// Units is the price, at least 0.
 	Units   int64
 	Trigger Trigger

@@ -2,6 +2,8 @@ package quota
 
 import (
 	"iter"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -14,8 +16,10 @@ type account struct {
 	// and shown, and may not spend.
 	configured bool
 	// known is true for a source that the file knows.
-	known     bool
-	source    *budget
+	known  bool
+	source *budget
+	// buckets are the source's limits that count one kind of calls only.
+	buckets   map[string]*budget
 	clients   map[string]*budget
 	playbooks map[string]*budget
 	// spent and uncertain are totals since the ledger began.
@@ -25,8 +29,6 @@ type account struct {
 	pause  *pause
 	// quiet is when a call was last under way, on the steady time line.
 	quiet time.Time
-	// hours are the units of the last week by hour, for forecasts.
-	hours hours
 }
 
 // budget is a set of windows that must all have room.
@@ -35,12 +37,36 @@ type budget struct {
 	windows []*window
 	// pending are the units of open reservations: they count in every window.
 	pending int64
+	// hours are the units of the last week by hour, for forecasts.
+	hours hours
+}
+
+// own says that it is the source's and no spender's: floors and margin apply to
+// it, and an operator or the provider may correct it.
+func (b *budget) own() bool { return b.owner.Kind == OfSource || b.owner.Kind == OfBucket }
+
+// books are where the budget's series of minutes is: bucket of the file, and key.
+func (b *budget) books(source string) (bucket, key []byte) {
+	if b.owner.Kind == OfSource {
+		return bucketMinutes, series(source)
+	}
+	return bucketSpenders, spender(source, b.owner.Kind, b.owner.Name)
 }
 
 func newAccount(name string, cfg Account, now instant) *account {
 	a := &account{
-		Account: cfg, source: newBudget(Owner{OfSource, name}, cfg.Limits, now),
-		quiet: now.steady, clients: map[string]*budget{}, playbooks: map[string]*budget{}, doubts: map[uint64]doubt{}, hours: newHours(),
+		Account: cfg, buckets: map[string]*budget{}, quiet: now.steady,
+		clients: map[string]*budget{}, playbooks: map[string]*budget{}, doubts: map[uint64]doubt{},
+	}
+	limits := map[string][]Limit{}
+	for _, l := range cfg.Limits {
+		limits[l.Bucket] = append(limits[l.Bucket], l)
+	}
+	a.source = newBudget(Owner{OfSource, name}, limits[""], now)
+	for bucket, of := range limits {
+		if bucket != "" {
+			a.buckets[bucket] = newBudget(Owner{OfBucket, bucket}, of, now)
+		}
 	}
 	for c, limits := range cfg.Clients {
 		a.clients[c] = newBudget(Owner{OfClient, c}, limits, now)
@@ -52,16 +78,21 @@ func newAccount(name string, cfg Account, now instant) *account {
 }
 
 func newBudget(o Owner, limits []Limit, now instant) *budget {
-	b := &budget{owner: o}
+	b := &budget{owner: o, hours: newHours()}
 	for _, l := range limits {
-		b.windows = append(b.windows, newWindow(l, now))
+		w := newWindow(l, now)
+		w.of = b
+		b.windows = append(b.windows, w)
 	}
 	return b
 }
 
 // budgets are those that a reservation takes units from.
 func (a *account) budgets(r *reservation) []*budget {
-	all := append(make([]*budget, 0, 3), a.source)
+	all := append(make([]*budget, 0, 4), a.source)
+	if b := a.buckets[r.Bucket]; b != nil {
+		all = append(all, b)
+	}
 	if b := a.clients[r.Client]; b != nil {
 		all = append(all, b)
 	}
@@ -71,13 +102,30 @@ func (a *account) budgets(r *reservation) []*budget {
 	return all
 }
 
-// all are the source's budget and those of its clients and playbooks.
+// own are the windows of the source and then of its buckets.
+func (a *account) own() iter.Seq[*window] {
+	return func(yield func(*window) bool) {
+		budgets := []*budget{a.source}
+		for _, name := range slices.Sorted(maps.Keys(a.buckets)) {
+			budgets = append(budgets, a.buckets[name])
+		}
+		for _, b := range budgets {
+			for _, w := range b.windows {
+				if !yield(w) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// all are the source's budget and those of its buckets, clients and playbooks.
 func (a *account) all() iter.Seq[*budget] {
 	return func(yield func(*budget) bool) {
 		if !yield(a.source) {
 			return
 		}
-		for _, budgets := range []map[string]*budget{a.clients, a.playbooks} {
+		for _, budgets := range []map[string]*budget{a.buckets, a.clients, a.playbooks} {
 			for _, b := range budgets {
 				if !yield(b) {
 					return
@@ -87,9 +135,9 @@ func (a *account) all() iter.Seq[*budget] {
 	}
 }
 
-// window finds one of the source's windows by its name.
+// window finds one of the source's windows, or of its buckets', by its name.
 func (a *account) window(name string) *window {
-	for _, w := range a.source.windows {
+	for w := range a.own() {
 		if w.limit.Window() == name {
 			return w
 		}
@@ -115,9 +163,9 @@ func (a *account) settle(now instant, r *reservation, o Outcome) {
 		for _, w := range b.windows {
 			w.add(now.steady, r.Trigger, r.Units)
 		}
-	}
-	if o != Void {
-		a.hours.add(now.stamp, r.Units)
+		if b.own() {
+			b.hours.add(now.stamp, r.Units)
+		}
 	}
 	switch o {
 	case Spent:

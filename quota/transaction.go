@@ -82,10 +82,10 @@ func (t *transaction) reserve(o *op) (waits bool) {
 	}
 	res := reservation{
 		Account: r.Account, Units: r.Units, Trigger: r.Trigger, Endpoint: r.Endpoint,
-		Client: r.Client, Playbook: r.Playbook, At: t.now.stamp,
+		Bucket: r.Bucket, Client: r.Client, Playbook: r.Playbook, At: t.now.stamp,
 	}
 	id := t.log(Entry{
-		Kind: KindReserve, Account: r.Account, Endpoint: r.Endpoint, Subject: l.subject(r.Subject), Units: r.Units,
+		Kind: KindReserve, Account: r.Account, Endpoint: r.Endpoint, Bucket: r.Bucket, Subject: l.subject(r.Subject), Units: r.Units,
 		Trigger: r.Trigger.String(), Work: r.Work, Playbook: r.Playbook, PlaybookName: r.PlaybookName, Client: r.Client, Person: r.Person,
 	})
 	o.decision.ID = id
@@ -129,7 +129,7 @@ func (t *transaction) close(id uint64, outcome Outcome, status int, reason strin
 	r := l.open[id]
 	entry := t.log(Entry{
 		Kind: outcome.String(), Ref: id, Account: r.Account, Units: r.Units, Status: status, Reason: reason,
-		Endpoint: r.Endpoint, Trigger: r.Trigger.String(), Client: r.Client, Playbook: r.Playbook,
+		Endpoint: r.Endpoint, Bucket: r.Bucket, Trigger: r.Trigger.String(), Client: r.Client, Playbook: r.Playbook,
 	})
 	t.closed = append(t.closed, id)
 	delete(l.open, id)
@@ -162,6 +162,9 @@ func (t *transaction) settleStrays(o Outcome, reason string) {
 // book adds to the minute of at and to the totals.
 func (t *transaction) book(r *reservation, at time.Time, m minute) {
 	t.bookMinute(bucketMinutes, series(r.Account), at, &m)
+	if r.Bucket != "" {
+		t.bookMinute(bucketSpenders, spender(r.Account, OfBucket, r.Bucket), at, &m)
+	}
 	if r.Client != "" {
 		t.bookMinute(bucketSpenders, spender(r.Account, OfClient, r.Client), at, &m)
 	}

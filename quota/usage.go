@@ -97,9 +97,9 @@ type Forecast struct {
 // usage is the account's state for people.
 func (a *account) usage(name string, now instant, last time.Time) Usage {
 	u := Usage{Source: name, Windows: []WindowUsage{}, Spent: a.spent, Uncertain: a.uncertain, Pending: a.source.pending}
-	for _, w := range a.source.windows {
+	for w := range a.own() {
 		p, _ := w.peek(now, last)
-		wu := p.usage(a.source, now)
+		wu := p.usage(w.of, now)
 		wu.Limit, wu.Ceiling = p.allows(now), p.ceiling(a.Margin, now)
 		wu.Remaining = max(0, wu.Ceiling-wu.Used-wu.Pending)
 		wu.Floors = make(map[string]int64, numTriggers)

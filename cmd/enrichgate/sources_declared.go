@@ -14,7 +14,7 @@ import (
 func declaredSpec(d *source.Definition) settings.SourceSpec {
 	s := d.Settings()
 	spec := settings.SourceSpec{
-		Name: d.Name(), Prefix: s.Prefix + "_", Title: d.Title(), BaseURL: s.BaseURL, Quota: s.Quota, Scope: s.Scope, Types: s.Types,
+		Name: d.Name(), Prefix: s.Prefix + "_", Title: d.Title(), BaseURL: s.BaseURL, Quota: s.Quota, Buckets: s.Buckets, Scope: s.Scope, Types: s.Types,
 		MaxTLP: s.MaxTLP, Timeout: s.Timeout, Stale: s.Stale, Aliases: s.Aliases, Ignored: s.Ignored,
 		Open: func(set *settings.Source) (enrich.Source, error) { return openDeclared(d, set) },
 	}

@@ -81,6 +81,7 @@ type lookupBlock struct {
 	Value    string       `yaml:"value"`
 	Request  requestBlock `yaml:"request"`
 	Units    *int64       `yaml:"units"`
+	Bucket   string       `yaml:"bucket"`
 	TTL      ttlBlock     `yaml:"ttl"`
 	Classify []ruleBlock  `yaml:"classify"`
 	Map      string       `yaml:"map"`

@@ -36,7 +36,7 @@ func (s *Source) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
 
 func (s *Source) lookup(l *lookup, value string) enrich.Lookup {
 	return enrich.Lookup{
-		Endpoint: l.block.ID, Value: value, Vary: s.varies(l), Units: l.units,
+		Endpoint: l.block.ID, Value: value, Vary: s.varies(l), Bucket: l.block.Bucket, Units: l.units,
 		Title: cmp.Or(l.block.Title, l.block.ID), TTL: s.times(l),
 	}
 }

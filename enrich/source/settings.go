@@ -22,7 +22,9 @@ type Settings struct {
 	// MaxTLP is the strictest marking that is looked up.
 	MaxTLP string
 	// Quota is a list of limits as "4/minute,500/day", empty for none.
-	Quota   string
+	Quota string
+	// Buckets are the kinds of calls that limits may be of.
+	Buckets []string
 	Timeout time.Duration
 	Stale   time.Duration
 	Secrets []Secret
@@ -82,6 +84,9 @@ func (d *Definition) Settings() Settings {
 		s.Secrets = append(s.Secrets, Secret{name, secret.Env, secret.Title, secret.Description, secret.Optional})
 	}
 	for _, l := range d.lookups {
+		if bucket := l.block.Bucket; bucket != "" && !slices.Contains(s.Buckets, bucket) {
+			s.Buckets = append(s.Buckets, bucket)
+		}
 		s.Endpoints = append(s.Endpoints, Endpoint{l.block.ID, cmp.Or(l.block.Title, l.block.ID), l.units})
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Params)) {

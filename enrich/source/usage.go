@@ -38,7 +38,8 @@ func (d *Definition) readUsage(ctx context.Context, x *exchange, in scope) ([]en
 	return all, nil
 }
 
-// appendUsage takes {window, limit, used or remaining, resets_at}.
+// appendUsage takes {window, limit, used or remaining, resets_at}, and bucket
+// when it is that of one.
 func appendUsage(all []enrich.Usage, v any) []enrich.Usage {
 	in, err := newIntent(v)
 	if err != nil {
@@ -53,8 +54,12 @@ func appendUsage(all []enrich.Usage, v any) []enrich.Usage {
 	} else if remaining, ok := in.number("remaining"); ok && u.Limit >= 0 {
 		u.Used = max(0, u.Limit-int64(remaining))
 	}
+	bucket := in.text("bucket")
 	switch u.Window {
 	case "second", "minute", "hour", "day", "week", "month":
+		if bucket != "" {
+			u.Window = bucket + "/" + u.Window
+		}
 		if u.Used >= 0 && len(in.done()) == 0 {
 			return append(all, u)
 		}

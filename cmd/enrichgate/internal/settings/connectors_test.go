@@ -210,7 +210,7 @@ virustotal:
 		"[{limit: 5}]":                          `virustotal.limits[0] (config.yml:1): per: "" is not a period; use second, minute, hour, day, week or month`,
 		"[{limit: none, per: day}]":             `virustotal.limits[0] (config.yml:1): limit: "none" is not a whole number`,
 		"[{per: day}]":                          "virustotal.limits[0] (config.yml:1): 0/day: a limit is between 1 and 1125899906842624 units",
-		"[{limit: 5, per: day, reset: 1}]":      "virustotal.limits[0] (config.yml:1): reset: unknown; there is limit, per, rolling, timezone, reset_hour, reset_day, reset_weekday",
+		"[{limit: 5, per: day, reset: 1}]":      "virustotal.limits[0] (config.yml:1): reset: unknown; there is limit, per, bucket, rolling, timezone, reset_hour, reset_day, reset_weekday",
 		"[{limit: 5, per: day, reset_hour: x}]": `virustotal.limits[0] (config.yml:1): reset_hour: "x" is not a whole number`,
 		"[{limit: 5, per: week, reset_weekday: 1}]":    `virustotal.limits[0] (config.yml:1): reset_weekday: "1" is not a day of the week; write for example monday`,
 		"[{limit: 5, per: day}, {limit: 6, per: day}]": "virustotal.limits[1] (config.yml:1): limits the same period as virustotal.limits[0]; keep one",

@@ -95,19 +95,22 @@ func (l *loader) limitList(spec SourceSpec, e entry) (limits []quota.Limit) {
 			Text: "not a list; write entries such as - {limit: 1000, per: day}"})
 		return nil
 	}
-	seen := map[quota.Period]int{}
+	seen := map[string]int{}
 	for i, node := range list.Content {
 		at := fmt.Sprintf("%s[%d]", e.path(), i)
 		node = deref(node)
 		limit, err := limitOf(node)
-		if first, again := seen[limit.Per]; err == nil && again {
+		if err == nil {
+			err = checkBucket(spec.Buckets, limit)
+		}
+		if first, again := seen[limit.Bucket+"/"+limit.Per.String()]; err == nil && again {
 			err = fmt.Errorf("limits the same period as %s[%d]; keep one", e.path(), first)
 		}
 		if err != nil {
 			l.problems = append(l.problems, Problem{Name: at, Where: l.doc.where(node.Line), Text: oneLine(err.Error()), rank: rank})
 			continue
 		}
-		seen[limit.Per] = i
+		seen[limit.Bucket+"/"+limit.Per.String()] = i
 		limits = append(limits, limit)
 	}
 	return limits
@@ -144,6 +147,8 @@ func limitOf(node *yaml.Node) (limit quota.Limit, err error) {
 func setLimit(limit *quota.Limit, key, value string) (err error) {
 	switch key {
 	case "per":
+	case "bucket":
+		limit.Bucket = value
 	case "limit":
 		limit.Units, err = strconv.ParseInt(value, 10, 64)
 	case "rolling":
@@ -157,7 +162,7 @@ func setLimit(limit *quota.Limit, key, value string) (err error) {
 	case "reset_weekday":
 		limit.ResetWeekday, err = weekday(value)
 	default:
-		known := []string{"limit", "per", "rolling", "timezone", "reset_hour", "reset_day", "reset_weekday"}
+		known := []string{"limit", "per", "bucket", "rolling", "timezone", "reset_hour", "reset_day", "reset_weekday"}
 		return fmt.Errorf("unknown; there is %s", strings.Join(known, ", "))
 	}
 	if errors.Is(err, strconv.ErrSyntax) || errors.Is(err, strconv.ErrRange) {

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +31,8 @@ func (r reset) apply(l *quota.Limit) {
 func sourceQuotaRows(spec SourceSpec) []row {
 	rows := []row{
 		{Setting: Setting{Name: "QUOTA", YAML: "quota", Title: "quota", Kind: KindQuota, Default: orNone(spec.Quota), For: NeedData,
-			Help: "Limits of the key between commas, such as 200/minute,1000/day,10000/month, or none for no limit; what is spent is counted either way."},
-			parse: limits(of(spec, func(s *Source) *[]quota.Limit { return &s.Limits }))},
+			Help: "Limits of the key between commas, such as 200/minute,1000/day,10000/month, or none for no limit; what is spent is counted either way." + bucketHelp(spec.Buckets)},
+			parse: limits(spec.Buckets, of(spec, func(s *Source) *[]quota.Limit { return &s.Limits }))},
 		{Setting: Setting{Name: "QUOTA_TIMEZONE", YAML: "quota_timezone", Title: "quota time zone", Kind: KindText, Default: "UTC", For: NeedData,
 			Help: "Time zone in which days, weeks and months of the quota begin, as the IANA names it (Europe/Berlin)."},
 			parse: zone(of(spec, func(s *Source) **time.Location { return &s.reset.zone }))},
@@ -83,19 +84,44 @@ func orNone(limits string) string {
 	return limits
 }
 
-// limits accepts what the ledger does.
-func limits(field func(*Settings) *[]quota.Limit) parser {
+// bucketHelp says how a limit is made one of a kind of calls.
+func bucketHelp(buckets []string) string {
+	if len(buckets) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" A limit such as %s:100/day counts one kind of calls only; there are: %s.", buckets[0], strings.Join(buckets, ", "))
+}
+
+// limits accepts what the ledger does, of buckets that the source has.
+func limits(buckets []string, field func(*Settings) *[]quota.Limit) parser {
 	return func(t *target, v string) (string, error) {
 		v = strings.TrimSpace(v)
 		parsed, err := quota.ParseLimits(v)
 		if err != nil {
 			return "", err
 		}
+		for _, l := range parsed {
+			if err := checkBucket(buckets, l); err != nil {
+				return "", err
+			}
+		}
 		if len(parsed) == 0 {
 			v = quota.None
 		}
 		*field(t.Settings) = parsed
 		return v, nil
+	}
+}
+
+// checkBucket says that a limit is of a bucket that the source has not.
+func checkBucket(buckets []string, l quota.Limit) error {
+	switch {
+	case l.Bucket == "" || slices.Contains(buckets, l.Bucket):
+		return nil
+	case len(buckets) == 0:
+		return fmt.Errorf("%q: the source has no buckets: all its calls count together", l)
+	default:
+		return fmt.Errorf("%q: no such bucket; there is %s", l, strings.Join(buckets, ", "))
 	}
 }
 
@@ -108,6 +134,9 @@ func initialUsed(field func(*Settings) *map[quota.Period]int64) parser {
 		}
 		used := map[quota.Period]int64{}
 		for _, l := range parsed {
+			if l.Bucket != "" {
+				return "", fmt.Errorf("%q: it is said for all calls only; for one bucket use 'enrichgate quota set-used'", l)
+			}
 			used[l.Per] = l.Units
 		}
 		*field(t.Settings) = used

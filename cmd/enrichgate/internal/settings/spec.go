@@ -28,6 +28,9 @@ type SourceSpec struct {
 	Params []ParamSpec
 	// Quota is the default of its limits, as quota.ParseLimits reads them.
 	Quota string
+	// Buckets are the kinds of calls that the provider counts apart; a limit may
+	// be of one of them.
+	Buckets []string
 	// MaxTLP is the default of the strictest marking that is looked up; empty
 	// means "TLP:AMBER+STRICT".
 	MaxTLP string
