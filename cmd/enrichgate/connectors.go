@@ -76,6 +76,7 @@ func (a *app) connector(c settings.Connector, client *opencti.Client, journal *o
 		Broker: opencti.BrokerConfig{
 			Host: s.MQHost, Port: s.MQPort, Vhost: s.MQVHost, User: s.MQUser, Pass: s.MQPass.Reveal(), UseSSL: s.MQUseSSL,
 			CA: s.MQUseSSLCA, Cert: s.MQUseSSLCert, Key: s.MQUseSSLKey.Reveal(), Passphrase: s.MQUseSSLPassphrase.Reveal(), Insecure: !s.MQUseSSLRejectUnauthorized,
+			Heartbeat: s.MQHeartbeat,
 		},
 		Workers: s.Workers, ShutdownTimeout: s.ShutdownTimeout,
 		LoopLimit: cmp.Or(s.LoopLimit, -1), LoopWindow: s.LoopWindow,

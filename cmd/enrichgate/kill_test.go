@@ -238,22 +238,14 @@ func TestTerminated(t *testing.T) {
 // A daemon that is frozen longer than the broker's patience wakes up to a
 // connection that is gone; what it held comes again, and is paid for once.
 func TestFrozen(t *testing.T) {
-	broker := openctitest.OwnBroker(t)
 	ctx := openctitest.Context(t)
-	beat := func(seconds string) {
-		if _, err := broker.Control(ctx, "eval", "application:set_env(rabbit, heartbeat, "+seconds+")."); err != nil {
-			t.Fatal(err)
-		}
-	}
-	beat("1") // the lower of both sides' counts
-	defer beat("60")
-	w := newWorld(t, broker)
+	w := newWorld(t, openctitest.TestBroker(t))
 	held := make(chan struct{})
 	w.provider.Handle(func(*http.Request, int) (provider.Reply, bool) {
 		<-held
 		return provider.Reply{}, false
 	})
-	cmd := w.spawn("never:0")
+	cmd := w.spawn("never:0", "MQ_HEARTBEAT=PT1S")
 	works, steps := w.burst(20, someDomain)
 	openctitest.Eventually(t, func() bool { return w.provider.Bill().Total > 0 }, "the provider is asked")
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {

@@ -78,6 +78,9 @@ type Settings struct {
 	MQUseSSLPassphrase Secret
 	// MQUseSSLRejectUnauthorized says whether the broker's certificate is checked.
 	MQUseSSLRejectUnauthorized bool
+	// MQHeartbeat is how often both sides of a connection to the broker say that
+	// they are there.
+	MQHeartbeat time.Duration
 
 	// DataDir holds the ledger and the cache.
 	DataDir string

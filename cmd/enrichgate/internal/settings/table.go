@@ -244,6 +244,9 @@ func mqRows() []row {
 		{Setting: Setting{Name: "MQ_USE_SSL_REJECT_UNAUTHORIZED", YAML: "mq.use_ssl_reject_unauthorized", Title: "Verify RabbitMQ's certificate", Kind: KindBool, Default: "true",
 			Help: "Whether RabbitMQ's certificate is checked (the Python client does not check unless told to)."},
 			parse: boolean(func(s *Settings) *bool { return &s.MQUseSSLRejectUnauthorized })},
+		{Setting: Setting{Name: "MQ_HEARTBEAT", YAML: "mq.heartbeat", Title: "RabbitMQ heartbeat", Kind: KindDuration, Default: "PT10S",
+			Help: "How often both sides say that they are there, in whole seconds, unless RabbitMQ wants it oftener; a connection that is silent for twice as long is given up."},
+			parse: duration(time.Second, 5*time.Minute, func(s *Settings) *time.Duration { return &s.MQHeartbeat })},
 	}
 }
 
