@@ -144,15 +144,16 @@ func TestScopeByBothNames(t *testing.T) {
 // once, and costs no message.
 func TestWhoAsked(t *testing.T) {
 	t.Parallel()
+	all := []string{"CONNECTORAPI", "KNOWLEDGE", "MODULES", "AUTOMATION"}
 	for name, c := range map[string]struct {
 		options          sandbox.Options
 		person, playbook string
 		reads            int
 	}{
-		"shown":                 {sandbox.Options{}, "[C] sandbox", sandbox.PlaybookName, 4},
-		"not shown":             {sandbox.Options{Capabilities: []string{"CONNECTORAPI", "KNOWLEDGE"}}, "", "", 4},
-		"works shown":           {sandbox.Options{Capabilities: []string{"CONNECTORAPI", "KNOWLEDGE", "MODULES"}}, "[C] sandbox", "", 4},
-		"unknown to an old one": {sandbox.Options{Version: "6.3.0"}, "[C] sandbox", sandbox.PlaybookName, 4},
+		"the role of connectors": {sandbox.Options{}, "[C] sandbox", "", 4},
+		"playbooks too":          {sandbox.Options{Capabilities: all}, "[C] sandbox", sandbox.PlaybookName, 4},
+		"nothing":                {sandbox.Options{Capabilities: []string{"CONNECTORAPI", "KNOWLEDGE"}}, "", "", 4},
+		"an old platform":        {sandbox.Options{Version: "6.3.0", Capabilities: all}, "[C] sandbox", sandbox.PlaybookName, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options := c.options

@@ -27,8 +27,8 @@ type Options struct {
 	Behaves string
 	// Token is the connector's token; a random one when empty (see Platform.Token).
 	Token string
-	// Capabilities of the connector's user. Nil means all that a connector needs,
-	// and MODULES. A missing one is answered by FORBIDDEN_ACCESS.
+	// Capabilities of the connector's user. Nil means those of OpenCTI's role
+	// Connector. A missing one is answered by FORBIDDEN_ACCESS.
 	Capabilities []string
 
 	// AMQPURL is the broker. Empty means none: messages are held in memory and

@@ -66,9 +66,10 @@ func roots() map[string]root {
 	}
 }
 
-// defaultCapabilities are those of OpenCTI's own connector role.
+// defaultCapabilities are those of OpenCTI's own connector role, as far as they
+// matter here. AUTOMATION is not among them: playbooks have no names for it.
 var defaultCapabilities = []string{
-	"CONNECTORAPI", "KNOWLEDGE", "KNOWLEDGE_KNUPDATE", "KNOWLEDGE_KNASKIMPORT", "MODULES", "MODULES_MODMANAGE", "AUTOMATION",
+	"CONNECTORAPI", "KNOWLEDGE", "KNOWLEDGE_KNUPDATE", "KNOWLEDGE_KNASKIMPORT", "MODULES", "MODULES_MODMANAGE",
 }
 
 func (p *Platform) capabilities() []string {
