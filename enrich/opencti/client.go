@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -146,8 +147,8 @@ func (c *Client) post(ctx context.Context, op operation, contentType string, bod
 }
 
 func (c *Client) send(ctx context.Context, op operation, contentType string, body io.Reader, length int64, draft string, out any) error {
-	sent := false
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent = true }})
+	var sent atomic.Bool // a request that was given up may still be on its way
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body)
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", op.name, err)
@@ -162,7 +163,7 @@ func (c *Client) send(ctx context.Context, op operation, contentType string, bod
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return &unavailableError{operation: op.name, err: plain(err), sent: sent}
+		return &unavailableError{operation: op.name, err: plain(err), sent: sent.Load()}
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end or given up; nothing to learn from Close
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
