@@ -86,6 +86,10 @@ func TestRandomKills(t *testing.T) {
 			t.Errorf("after a kill the ledger says %+v, the provider saw %d calls", u, seen)
 		}
 	}
+	answered := 0
+	for _, id := range steps {
+		answered += len(w.platform.Steps(id))
+	}
 	stop := w.start()
 	err := w.platform.Wait(openctitest.Context(t), func() bool {
 		for _, id := range works {
@@ -117,8 +121,8 @@ func TestRandomKills(t *testing.T) {
 		t.Errorf("%d of %d steps without an answer", unanswered, len(steps))
 	}
 	u, bill := w.books(), w.provider.Bill().Total
-	t.Logf("%d kills, %d messages: the provider saw %d calls, the ledger says %d spent and %d uncertain; %d steps unanswered",
-		*kills, len(works)+len(steps), bill, u.Spent, u.Uncertain, unanswered)
+	t.Logf("%d kills, %d messages: the provider saw %d calls, the ledger says %d spent and %d uncertain; the killed answered %d of %d steps, %d are unanswered",
+		*kills, len(works)+len(steps), bill, u.Spent, u.Uncertain, answered, len(steps), unanswered)
 	if over := u.Spent + u.Uncertain - int64(bill); over < 0 || over > int64(*kills)*64*3 {
 		t.Errorf("ledger and bill are %d apart", over)
 	}
