@@ -49,6 +49,7 @@ type Gateway struct {
 	observe func(Decided)
 	guard   *guard
 	crowd   *crowd
+	carrier *carrier
 	metrics *metrics
 
 	exhaustion Exhaustion
@@ -62,6 +63,7 @@ func New(c Config) *Gateway {
 		now: c.Now, trace: c.Trace, observe: c.Observe, guard: newGuard(), crowd: newCrowd(),
 		exhaustion: c.Exhaustion, maxWait: cmp.Or(c.MaxWait, DefaultMaxWait),
 	}
+	g.carrier = newCarrier(c.Source, g.send)
 	if g.now == nil {
 		g.now = time.Now
 	}
@@ -96,6 +98,9 @@ type Request struct {
 	// BundleID its id.
 	Context  []stixconv.Object
 	BundleID string
+	// Verbatim takes no answer but the provider's own bytes: none that was taken
+	// out of one about many values.
+	Verbatim bool
 	// Patience bounds how long the request may wait for a limit; zero means
 	// DefaultPatience, or MaxWait where the source waits.
 	Patience time.Duration

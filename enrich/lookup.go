@@ -113,6 +113,8 @@ func (g *Gateway) fromCache(p *Part, r Request) {
 	switch {
 	case err != nil:
 		p.Err = err
+	case state == cache.Fresh && r.Verbatim && isApart(entry.ContentType):
+		p.Err = errNotKept
 	case state == cache.Fresh && !entry.StoredAt.Before(r.Cache.since(g.now())):
 		p.take(entry, origin, state)
 	default:
@@ -136,6 +138,10 @@ func (g *Gateway) fetchShared(ctx context.Context, p *Part, r Request) {
 		if p.Origin = origin; origin == cache.Loaded {
 			p.Units += units // written by our own load, which has returned
 		}
+		if err == nil && r.Verbatim && isApart(entry.ContentType) {
+			since = entry.StoredAt.Add(time.Millisecond) // this one does not do
+			continue
+		}
 		if err == nil {
 			p.take(entry, origin, cache.Fresh)
 			return
@@ -153,13 +159,13 @@ func (g *Gateway) fetchShared(ctx context.Context, p *Part, r Request) {
 		break
 	}
 	if ctx.Err() == nil {
-		g.serveStale(p, key)
+		g.serveStale(p, r, key)
 	}
 }
 
 // serveStale falls back on an answer past its TTL: the quota or the provider
 // refuses, and an old answer that says so is better than none.
-func (g *Gateway) serveStale(p *Part, key cache.Key) {
+func (g *Gateway) serveStale(p *Part, r Request, key cache.Key) {
 	if p.Class == AuthFailed || p.Class == Forbidden {
 		return // whoever may not ask may not be answered either
 	}
@@ -167,7 +173,7 @@ func (g *Gateway) serveStale(p *Part, key cache.Key) {
 		return
 	}
 	entry, state, origin, err := g.cache.Get(key)
-	if err != nil || state == cache.Gone {
+	if err != nil || state == cache.Gone || r.Verbatim && isApart(entry.ContentType) {
 		return
 	}
 	p.Entry, p.Class, p.Status, p.Origin, p.Stale = entry, Class(entry.Kind), entry.Status, origin, state == cache.Stale
@@ -193,13 +199,18 @@ func classOf(err error) Class {
 // for its key, and not on the context of whoever asked first.
 func (g *Gateway) call(ctx context.Context, r Request, l Lookup, key cache.Key, units *int64) (*cache.Entry, error) {
 	limited, failed := 0, 0
+	alone := r.Verbatim
 	for {
 		if err := g.guard.wait(ctx, g.now, g.patience(r)); err != nil {
 			return nil, err
 		}
-		answer, err := g.attempt(ctx, r, l, key, units)
+		answer, err := g.attempt(ctx, r, l, key, alone, units)
 		if err != nil {
 			return nil, err
+		}
+		if answer.AskAlone && !alone {
+			alone = true
+			continue
 		}
 		if answer.entry != nil {
 			return answer.entry, nil
@@ -237,7 +248,7 @@ type attempted struct {
 }
 
 // attempt makes one call: reserve, fetch, store, settle.
-func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Key, units *int64) (attempted, error) {
+func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Key, alone bool, units *int64) (attempted, error) {
 	if err := g.guard.check(); err != nil {
 		return attempted{}, err
 	}
@@ -249,16 +260,11 @@ func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Ke
 		return attempted{}, &refusedError{Decision: d, by: asked}
 	}
 	g.trace(StepReserved)
-	a := attempted{}
-	done, err := g.guard.admit()
-	if err == nil {
-		a.Answer = g.fetch(ctx, l)
-		done(a.Class)
-		g.trace(StepAnswered)
-		if a.Class.Keep() {
-			a.entry = g.keep(l, key, a.Answer)
-			g.trace(StepStored)
-		}
+	a := attempted{Answer: g.carrier.fetch(ctx, l, alone)}
+	g.trace(StepAnswered)
+	if a.Class.Keep() && !a.AskAlone {
+		a.entry = g.keep(l, key, a.Answer)
+		g.trace(StepStored)
 	}
 	outcome := outcomeOf(a.Answer)
 	if outcome != quota.Void {
@@ -271,7 +277,10 @@ func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Ke
 	}
 	g.trace(StepSettled)
 	g.reconcile("headers", a.Usage)
-	return a, err
+	if left, ok := errors.AsType[*callError](a.Err); ok {
+		return a, left // the source is left alone; no call was made
+	}
+	return a, nil
 }
 
 // reserve asks for the units of one call in the name of the most privileged
@@ -292,22 +301,6 @@ func (g *Gateway) reserve(ctx context.Context, r Request, l Lookup, key cache.Ke
 			return d, who, err
 		}
 	}
-}
-
-// fetch makes the call, and survives a source that panics.
-func (g *Gateway) fetch(ctx context.Context, l Lookup) (a Answer) {
-	defer func() {
-		if p := recover(); p != nil {
-			a = Answer{Class: ServerError, Sent: true, Err: fmt.Errorf("reading the answer panicked: %v", p)}
-		}
-	}()
-	began := g.now()
-	a = g.source.Fetch(ctx, l)
-	if a.Err == nil && !a.Class.Keep() {
-		a.Err = fmt.Errorf("the provider answered with %s", a.Class)
-	}
-	g.metrics.called(a, g.now().Sub(began))
-	return a
 }
 
 // outcomeOf says what a call cost: nothing only if it provably never left, or
@@ -337,9 +330,13 @@ func (g *Gateway) keep(l Lookup, key cache.Key, a Answer) *cache.Entry {
 	if a.NoStale {
 		stale = 0
 	}
+	contentType := a.ContentType
+	if a.Apart {
+		contentType += apart
+	}
 	now := g.now()
 	e := &cache.Entry{
-		Kind: uint8(a.Class), Status: a.Status, Body: a.Body, ContentType: a.ContentType,
+		Kind: uint8(a.Class), Status: a.Status, Body: a.Body, ContentType: contentType,
 		StoredAt: now, FreshUntil: now.Add(ttl), StaleUntil: now.Add(ttl + stale),
 	}
 	if err := g.cache.Put(key, e); err != nil {

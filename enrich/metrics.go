@@ -136,8 +136,8 @@ func (m *metrics) paid(t quota.Trigger, units int64) {
 }
 
 // called counts one call.
-func (m *metrics) called(a Answer, took time.Duration) {
-	m.calls.WithLabelValues(a.Class.String()).Inc()
+func (m *metrics) called(c Class, took time.Duration) {
+	m.calls.WithLabelValues(c.String()).Inc()
 	m.callTime.Observe(took.Seconds())
 }
 

@@ -138,6 +138,11 @@ type Answer struct {
 	NoStale bool
 	// Usage is the provider's own count, as far as this answer shows it.
 	Usage []Usage
+	// Apart says that the body was taken out of an answer about several values.
+	Apart bool
+	// AskAlone says that the provider told of several values at once what does
+	// not answer this one: it has to be asked about alone.
+	AskAlone bool
 	// Err says what went wrong, without secrets; nil for Found, Partial and NotFound.
 	Err error
 }

@@ -23,8 +23,8 @@ type mutant struct {
 func mutants() []mutant {
 	return []mutant{
 		{"remove the fsync", "cache/boltfile/boltfile.go", "NoFreelistSync: true", "NoSync: true, NoFreelistSync: true", "./enrich", "TestPowerCuts"},
-		{"settle before store", "enrich/lookup.go", "		g.trace(StepAnswered)\n", "		_ = g.ledger.Settle(d.ID, outcomeOf(a.Answer), a.Status)\n		g.trace(StepAnswered)\n", "./enrich", "TestOrderOfTheSteps"},
-		{"call before reserve", "enrich/lookup.go", "	d, asked, err := g.reserve(ctx, r, l, key)\n", "	_ = g.fetch(ctx, l)\n	d, asked, err := g.reserve(ctx, r, l, key)\n", "./enrich", "TestRandomKills"},
+		{"settle before store", "enrich/lookup.go", "	g.trace(StepAnswered)\n", "	_ = g.ledger.Settle(d.ID, outcomeOf(a.Answer), a.Status)\n	g.trace(StepAnswered)\n", "./enrich", "TestOrderOfTheSteps"},
+		{"call before reserve", "enrich/lookup.go", "	d, asked, err := g.reserve(ctx, r, l, key)\n", "	_ = g.fetch(ctx, []Lookup{l})\n	d, asked, err := g.reserve(ctx, r, l, key)\n", "./enrich", "TestRandomKills"},
 		{"refund on time-out", "enrich/lookup.go", "	default:\n		return quota.Uncertain\n", "	default:\n		return quota.Void\n", "./enrich", "TestWhatACallCosts"},
 		{"ack before publish", "enrich/opencti/consume.go", "	err := c.consumeSafely(ctx, in, p)\n", "	_ = d.Ack(false)\n	err := c.consumeSafely(ctx, in, p)\n", "./cmd/enrichgate", "TestKillAtEveryStep/^settled$"},
 		{"let the last byte go with the others", "enrich/opencti/held.go", "		n = copy(p, b.rest[:len(b.rest)-1])\n", "		n = copy(p, b.rest)\n", "./enrich/opencti", "TestLastByteIsHeld"},
@@ -34,6 +34,7 @@ func mutants() []mutant {
 		{"use an answer that is not on disk", "cache/cache.go", "	version, err := c.disk.put(id, k, e)\n", "	go func() { _, _ = c.disk.put(id, k, e) }()\n	version, err := uint32(0), error(nil)\n", "./enrich", "TestPowerCuts"},
 		{"keep an error as an answer", "enrich/source.go", "return c == Found ||", "return c == ServerError || c == Found ||", "./enrich", "TestErrorsAreNotKept"},
 		{"let pending units not count", "quota/decide.go", "taken := w.used + b.pending", "taken := w.used", "./quota", "TestModel"},
+		{"let a bucket's limit not count", "quota/state.go", "	if b := a.buckets[r.Bucket]; b != nil {\n", "	if b := a.buckets[r.Bucket]; false && b != nil {\n", "./quota", "TestModel"},
 		{"forget what a dead process had reserved", "quota/ledger.go", "t.settleStrays(Uncertain,", "t.settleStrays(Void,", "./quota", "TestModel"},
 		{"let the clock run backwards", "quota/clock.go", "stamp: later(plain, c.last.stamp), steady: c.last", "stamp: plain, steady: c.last", "./quota", "TestModel"},
 		{"believe memory after a removal", "cache/memory.go", "if !ok || h.version != m.version(h.id) {", "if !ok {", "./cache", "TestDeletedStaysDeleted"},

@@ -150,6 +150,20 @@ func tunedTTL(ttl enrich.TTL, s *settings.Source, endpoint time.Duration) enrich
 	return ttl
 }
 
+// Batch implements enrich.BatchFetcher for the sources whose provider takes
+// several values at once; FetchMany is asked of no others.
+func (t tunedSource) Batch(l enrich.Lookup) enrich.Batch {
+	if b, ok := t.Source.(enrich.BatchFetcher); ok {
+		return b.Batch(l)
+	}
+	return enrich.Batch{}
+}
+
+// FetchMany implements enrich.BatchFetcher.
+func (t tunedSource) FetchMany(ctx context.Context, ls []enrich.Lookup) []enrich.Answer {
+	return t.Source.(enrich.BatchFetcher).FetchMany(ctx, ls)
+}
+
 // Usage implements enrich.UsageReporter for the sources whose provider can be asked.
 func (t tunedSource) Usage(ctx context.Context) ([]enrich.Usage, error) {
 	if r, ok := t.Source.(enrich.UsageReporter); ok {

@@ -68,7 +68,7 @@ func (a *API) proxy(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	part := src.Gateway.Lookup(r.Context(), enrich.Request{
-		Entity: enrich.Entity{Value: lookup.Value}, Trigger: quota.Proxy, Client: who.name, Patience: patience(w, r), Cache: directives,
+		Entity: enrich.Entity{Value: lookup.Value}, Trigger: quota.Proxy, Client: who.name, Patience: patience(w, r), Cache: directives, Verbatim: true,
 	}, lookup)
 	if r.Context().Err() != nil {
 		return // nobody is left to answer

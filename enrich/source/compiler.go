@@ -44,6 +44,7 @@ type lookup struct {
 	units   int64
 	ttl     map[enrich.Class]time.Duration
 	vary    []string
+	batch   *batch // nil: one value a request
 }
 
 // compiler makes a Definition of a decoded file and collects what is wrong.
@@ -127,12 +128,16 @@ func (c *compiler) lookup(b *lookupBlock, i int, common []rule, mapping *program
 	}
 	l.value = c.program(b.Value, append(at, "value")...)
 	l.request = c.request(b.Request, append(at, "request")...)
+	if l.request.asks("values") {
+		c.fail(append(at, "request"), "{values} are those of a batch; the one that is asked about is {value}")
+	}
 	l.rules = append(c.rules(b.Classify, append(at, "classify")...), common...)
 	if b.Map != "" {
 		l.mapping = c.program(b.Map, append(at, "map")...)
 	} else if mapping == nil && c.def.Map == "" {
 		c.fail(at, "the lookup has no map, and there is none for all")
 	}
+	l.batch = c.batch(l, append(slices.Clone(at), "batch"))
 	l.ttl = c.ttl(b.TTL, at)
 	l.vary = l.request.params()
 	return l

@@ -82,9 +82,19 @@ type lookupBlock struct {
 	Request  requestBlock `yaml:"request"`
 	Units    *int64       `yaml:"units"`
 	Bucket   string       `yaml:"bucket"`
+	Batch    *batchBlock  `yaml:"batch"`
 	TTL      ttlBlock     `yaml:"ttl"`
 	Classify []ruleBlock  `yaml:"classify"`
 	Map      string       `yaml:"map"`
+}
+
+type batchBlock struct {
+	Param   string       `yaml:"param"`
+	Most    int          `yaml:"most"`
+	Request requestBlock `yaml:"request"`
+	Split   string       `yaml:"split"`
+	Answers []string     `yaml:"answers"`
+	Price   string       `yaml:"price"`
 }
 
 type requestBlock struct {

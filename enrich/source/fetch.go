@@ -60,6 +60,11 @@ func (s *Source) request(ctx context.Context, r *request, value *program, in sco
 		}
 		v.value = text
 	}
+	return s.authorized(r, v)
+}
+
+// authorized builds a request with what the provider knows us by.
+func (s *Source) authorized(r *request, v values) (*http.Request, error) {
 	req, err := r.build(s.base, v)
 	if err != nil {
 		return nil, err

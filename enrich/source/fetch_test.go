@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ func servingOne(t *testing.T, d *Definition, c Config, handler http.HandlerFunc)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		count.Add(1)
 		body, _ := io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(body))
 		last = asked{req.Method + " " + req.RequestURI, string(body), req.Header.Clone()}
 		handler(w, req)
 	}))

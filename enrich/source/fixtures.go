@@ -13,6 +13,8 @@ import (
 // fixtures is fixtures.yaml: the answers that a definition was written for.
 type fixtures struct {
 	Fixtures []fixture `yaml:"fixtures"`
+	// Batches are answers about several values.
+	Batches []batchFixture `yaml:"batches"`
 	// Report is the answer to usage.request.
 	Report *reportFixture `yaml:"report"`
 	// Without says, by class, why there is no fixture of it.
@@ -61,6 +63,27 @@ type reportFixture struct {
 	body []byte
 }
 
+// batchFixture is one answer about several values, and what it means of each.
+type batchFixture struct {
+	Name    string            `yaml:"name"`
+	Lookup  string            `yaml:"lookup"`
+	Values  []string          `yaml:"values"`
+	Params  map[string]any    `yaml:"params"`
+	Request string            `yaml:"request"`
+	Status  int               `yaml:"status"`
+	Headers map[string]string `yaml:"headers"`
+	Body    string            `yaml:"body"`
+	// Classes in the order of the values; "alone" for one that has to be asked
+	// about alone.
+	Classes []string `yaml:"classes"`
+	Basis   string   `yaml:"basis"`
+
+	body []byte
+}
+
+// alone is a batch's word for an answer that is none.
+const alone = "alone"
+
 // usageFixture is one window's count; -1 stands for what is not said.
 type usageFixture struct {
 	Window string `yaml:"window"`
@@ -88,6 +111,14 @@ func loadFixtures(fsys fs.FS, dir string) (fixtures, *document, []Problem) {
 		body, err := fs.ReadFile(fsys, path.Join(dir, "fixtures", x.Body))
 		if err != nil {
 			problems = append(problems, doc.problem([]string{"fixtures", fmt.Sprint(i), "body"}, "fixtures/%s cannot be read", x.Body))
+		}
+		x.body = body
+	}
+	for i := range f.Batches {
+		x := &f.Batches[i]
+		body, err := fs.ReadFile(fsys, path.Join(dir, "fixtures", x.Body))
+		if err != nil {
+			problems = append(problems, doc.problem([]string{"batches", fmt.Sprint(i), "body"}, "fixtures/%s cannot be read", x.Body))
 		}
 		x.body = body
 	}

@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/enrichgate/enrichgate/enrich/source/wire"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
@@ -67,6 +68,53 @@ func FuzzClassify(f *testing.F) {
 				}
 				d.says(context.Background(), x, in)
 				d.usageIn(context.Background(), x, in)
+			}
+		})
+	})
+}
+
+// Whatever comes back about many values, each has one answer; what is kept of
+// one speaks of it, and nothing is kept of an answer that failed.
+func FuzzSplit(f *testing.F) {
+	var all []*Definition
+	for _, d := range catalogue(f) {
+		for _, l := range d.lookups {
+			if l.batch != nil {
+				all = append(all, d)
+				break
+			}
+		}
+	}
+	for i, d := range all {
+		for _, x := range d.tests.Batches {
+			f.Add(i, x.Status, x.body)
+		}
+	}
+	for i, body := range seeds(f, all) {
+		f.Add(i, 200, body)
+	}
+	f.Fuzz(func(t *testing.T, pick, status int, body []byte) {
+		d := all[(pick&0x7fffffff)%len(all)]
+		status = 100 + (status&0x7fffffff)%500
+		s, err := d.openForTrial(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bounded(t, len(body), func() {
+			for _, l := range d.lookups {
+				if l.batch == nil {
+					continue
+				}
+				ls, in := s.together(l, d.tests.Batches[0].Values)
+				answers := s.answeredMany(context.Background(), l, ls, in, wire.Reply{Status: status, Header: http.Header{}, Body: body, Sent: true})
+				if len(answers) != len(ls) {
+					t.Fatalf("%d answers to %d", len(answers), len(ls))
+				}
+				for i, a := range answers {
+					if a.Class.Keep() && (status < 200 || status >= 300) {
+						t.Errorf("%s keeps a %d of %s", d.Name(), status, ls[i].Value)
+					}
+				}
 			}
 		})
 	})

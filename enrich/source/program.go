@@ -21,10 +21,12 @@ type scope struct {
 	value, kind string
 	lookup      string
 	params      map[string]any
+	// values are those that a batch asked about.
+	values []any
 }
 
 func variables() []string {
-	return []string{"$value", "$kind", "$lookup", "$params", budgetVariable}
+	return []string{"$value", "$kind", "$lookup", "$params", "$values", budgetVariable}
 }
 
 // programError says what is wrong with a program, and where in its text.
@@ -82,7 +84,7 @@ func (p *program) run(ctx context.Context, input any, s scope) ([]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxRun)
 	defer cancel()
 	b := newBudget(ctx)
-	iter := p.code.RunWithContext(b, input, s.value, s.kind, s.lookup, s.params, b)
+	iter := p.code.RunWithContext(b, input, s.value, s.kind, s.lookup, s.params, s.values, b)
 	var all []any
 	for {
 		v, more := iter.Next()

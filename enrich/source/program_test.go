@@ -180,7 +180,7 @@ func TestProgramsAreBounded(t *testing.T) {
 func TestBudgetCountsInstructions(t *testing.T) {
 	p := mustCompile(t, `[range(1000)] | length`)
 	b := newBudget(context.Background())
-	if _, more := p.code.RunWithContext(b, nil, "", "", "", map[string]any{}, b).Next(); !more {
+	if _, more := p.code.RunWithContext(b, nil, "", "", "", map[string]any{}, nil, b).Next(); !more {
 		t.Fatal("no value")
 	}
 	if used := maxSteps - b.steps; used < 1000 || used > 100_000 {

@@ -91,6 +91,11 @@ func (r request) params() (names []string) {
 	return names
 }
 
+// asks says that the request has holes of a group.
+func (r request) asks(group string) bool {
+	return slices.ContainsFunc(r.templates(), func(t template) bool { return len(t.names(group)) > 0 })
+}
+
 func (r request) templates() []template {
 	all := []template{r.path}
 	for _, pairs := range [][]pair{r.query, r.headers, r.form} {
@@ -171,6 +176,9 @@ func (r request) addBody(req *http.Request, v values) error {
 func filled(v any, with values) any {
 	switch v := v.(type) {
 	case template:
+		if v.isValues() {
+			return with.values // a list of its own
+		}
 		return v.fill(with, plainText)
 	case []any:
 		out := make([]any, len(v))

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// template is a text with {value}, {params.name} and {secrets.name} in it.
+// template is a text with {value}, {params.name} and {secrets.name} in it; in
+// the request of a batch with {values} in place of {value}.
 type template struct {
 	literals []string // one more than holes
 	holes    []hole
@@ -21,10 +22,13 @@ type hole struct{ group, name string }
 func parseTemplate(text string) (template, error) {
 	var t template
 	rest := 0
-	form := regexp.MustCompile(`\{(?:(value)|(params|secrets)\.([a-z][a-z0-9_]*))\}`)
+	form := regexp.MustCompile(`\{(?:(values?)|(params|secrets)\.([a-z][a-z0-9_]*))\}`)
 	for _, at := range form.FindAllStringSubmatchIndex(text, -1) {
 		t.literals = append(t.literals, text[rest:at[0]])
 		h := hole{group: "value"}
+		if at[2] >= 0 {
+			h.group = text[at[2]:at[3]]
+		}
 		if at[4] >= 0 {
 			h = hole{group: text[at[4]:at[5]], name: text[at[6]:at[7]]}
 		}
@@ -67,6 +71,7 @@ func (t template) names(group string) (all []string) {
 // values is what holes are filled with.
 type values struct {
 	value   string
+	values  []string // of a batch
 	params  map[string]any
 	secrets func(name string) string
 }
@@ -80,8 +85,15 @@ func (v values) get(h hole) string {
 		return ""
 	case "secrets":
 		return v.secrets(h.name)
+	case "values":
+		return strings.Join(v.values, ",")
 	}
 	return v.value
 }
 
 func plainText(s string) string { return s }
+
+// isValues says that the text is {values} and nothing else.
+func (t template) isValues() bool {
+	return len(t.holes) == 1 && t.holes[0].group == "values" && t.literals[0] == "" && t.literals[1] == ""
+}

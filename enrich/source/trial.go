@@ -72,6 +72,7 @@ func (t *trial) run() []Problem {
 		seen[class] = seen[class] || ok
 	}
 	t.report()
+	t.batches()
 	for _, class := range wantedClasses() {
 		if !seen[class] && t.d.tests.Without[class.String()] == "" {
 			t.problems = append(t.problems, t.doc.problem([]string{"fixtures"}, "no fixture is %s: show one, or say under without why there is none", class))
