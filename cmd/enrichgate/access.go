@@ -21,6 +21,8 @@ type access struct {
 	client *http.Client
 	// daemon is the process that answers; 0 when it is this one.
 	daemon int
+	// server is the address of a daemon elsewhere, "" for those of this host.
+	server string
 	// app and inside answer otherwise.
 	app    *app
 	inside *inProcess
@@ -35,6 +37,9 @@ const (
 
 // access opens the way. It must be closed.
 func (c *cli) access(env *environment, need settings.Need, command string) (*access, error) {
+	if way, err := c.remote(); way != nil || err != nil {
+		return way, err
+	}
 	s, err := c.load(env, settings.NeedData)
 	if err != nil {
 		return nil, err
@@ -45,6 +50,9 @@ func (c *cli) access(env *environment, need settings.Need, command string) (*acc
 // reading is access for commands that only read. Where no ledger is they find a
 // mistyped path rather than an empty one, and make nothing.
 func (c *cli) reading(env *environment, command string) (*access, error) {
+	if way, err := c.remote(); way != nil || err != nil {
+		return way, err
+	}
 	s, err := c.load(env, settings.NeedData)
 	if err == nil {
 		err = checkLedger(s.DataDir)
@@ -142,6 +150,10 @@ func (a *access) unanswered(ctx context.Context, err error) error {
 		return errors.New("no answer within --timeout")
 	case ctx.Err() != nil:
 		return &exitError{exitInterrupted, errors.New("interrupted")}
+	case errors.Is(err, errHere):
+		return &exitError{exitUsage, errHere}
+	case a.server != "":
+		return &exitError{exitUnreachable, fmt.Errorf("asking %s: %w", a.server, err)}
 	case a.daemon != 0:
 		return &exitError{exitUnreachable, fmt.Errorf("asking the running enrichgate (process %d): %w", a.daemon, err)}
 	}
@@ -150,6 +162,9 @@ func (a *access) unanswered(ctx context.Context, err error) error {
 
 // now is the time by the clock that dates the books.
 func (a *access) now(ctx context.Context) (now time.Time, err error) {
+	if a.server != "" {
+		return time.Now(), nil
+	}
 	err = a.call(ctx, request{method: http.MethodGet, path: "/local/v1/clock"}, &now)
 	return now, err
 }

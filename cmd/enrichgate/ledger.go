@@ -94,7 +94,7 @@ type ledgerExportCmd struct {
 
 // Run writes everything that is asked for, JSON Lines unless told otherwise.
 func (l ledgerExportCmd) Run(env *environment, c *cli) error {
-	if l.Output == "auto" && l.JQ == "" {
+	if l.Output == "auto" && l.JQ == "" && l.Template == "" {
 		l.Output = "jsonl"
 	}
 	if len(l.Fields) == 0 && l.JQ == "" && (l.Output == "csv" || l.Output == "jsonl") {

@@ -75,8 +75,8 @@ func (l lookupCmd) check() error {
 		return errors.New("--max-units is a number from 1")
 	case l.MaxAge < 0 || l.MaxAge > 0 && l.MaxAge < time.Second:
 		return errors.New("--max-age is at least 1s")
-	case l.STIX && (l.Output != "auto" || len(l.Fields) > 0 || l.JQ != ""):
-		return errors.New("--stix has one form; leave --output, --json and --jq away")
+	case l.STIX && (l.Output != "auto" || len(l.Fields) > 0 || l.JQ != "" || l.Template != ""):
+		return errors.New("--stix has one form; leave --output, --json, --jq and --template away")
 	}
 	if l.TLP != "" {
 		if _, err := stixconv.ParseTLP(l.TLP); err != nil {

@@ -51,7 +51,7 @@ type answerForm struct {
 func (f answerForm) close() error { return f.Close() }
 
 func (f answerForm) wantsBundles() bool {
-	return slices.Contains(f.cmd.Fields, "bundle") || f.cmd.Fields == nil && (f.cmd.JQ != "" || f.cmd.Output == "json" || f.cmd.Output == "jsonl")
+	return slices.Contains(f.cmd.Fields, "bundle") || f.cmd.Fields == nil && (f.cmd.JQ != "" || f.cmd.Output == "json" || f.cmd.Output == "jsonl" || f.cmd.Output == "yaml")
 }
 
 func (f answerForm) item(i lookupItem) error {

@@ -63,9 +63,11 @@ type environment struct {
 
 // cli is the command line; kong reads it off the tags.
 type cli struct {
-	Config  string        `help:"Path of config.yml (default: $ENRICHGATE_CONFIG, ./config.yml, /etc/enrichgate/config.yml)." type:"path" placeholder:"FILE"`
-	Quiet   bool          `help:"Say nothing beside results and errors." short:"q"`
-	Timeout time.Duration `help:"Give up after this time (default: never)." placeholder:"30s"`
+	Config    string        `help:"Path of config.yml (default: $ENRICHGATE_CONFIG, ./config.yml, /etc/enrichgate/config.yml)." type:"path" placeholder:"FILE"`
+	Quiet     bool          `help:"Say nothing beside results and errors." short:"q"`
+	Server    string        `help:"Ask the daemon at this address over its HTTP API, instead of the one of this host." placeholder:"URL"`
+	TokenFile string        `help:"File with the token for --server." type:"path" placeholder:"FILE"`
+	Timeout   time.Duration `help:"Give up after this time (default: never)." placeholder:"30s"`
 
 	Run     runCmd     `cmd:"" help:"Run the connector."`
 	Lookup  lookupCmd  `cmd:"" help:"Look values up: IP addresses, domains, URLs, file hashes, e-mail addresses, AS numbers, CVE ids."`

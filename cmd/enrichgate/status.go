@@ -20,28 +20,16 @@ type statusCmd struct{ output.Options }
 
 // Run says how the daemon of the data directory is. No daemon is exit code 69.
 func (st statusCmd) Run(env *environment, c *cli) error {
-	s, err := c.load(env, settings.NeedData)
-	if err != nil {
-		return err
-	}
-	if err := checkLedger(s.DataDir); err != nil {
-		return err
-	}
-	by, err := readHolder(s.DataDir)
-	if err != nil || by.PID == 0 {
-		return &exitError{exitUnreachable, fmt.Errorf("no enrichgate runs on %s", s.DataDir)}
-	}
-	d, err := daemonOf(&heldError{dir: s.DataDir, by: by})
-	if err != nil {
-		return &exitError{exitUnreachable, err}
-	}
-	way := &access{client: d.client, daemon: by.PID}
-	defer way.client.CloseIdleConnections()
 	w, err := env.rows(st.Options, output.Column{Name: "part", Title: "PART"}, output.Column{Name: "state", Title: "STATE"}, output.Column{Name: "detail", Title: "DETAIL"})
 	if err != nil {
 		return err
 	}
-	well, err := st.report(env.ctx, way, by, func(part, state, detail string) error {
+	way, daemon, err := st.way(env, c)
+	if err != nil {
+		return err
+	}
+	defer way.client.CloseIdleConnections()
+	well, err := st.report(env.ctx, way, daemon, func(part, state, detail string) error {
 		ink := output.Green
 		if state != "ok" {
 			ink = output.Red
@@ -57,14 +45,37 @@ func (st statusCmd) Run(env *environment, c *cli) error {
 	return nil
 }
 
+// way is the way to the daemon, and which one it is.
+func (statusCmd) way(env *environment, c *cli) (way *access, daemon string, err error) {
+	if way, err := c.remote(); way != nil || err != nil {
+		return way, c.Server, err
+	}
+	s, err := c.load(env, settings.NeedData)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := checkLedger(s.DataDir); err != nil {
+		return nil, "", err
+	}
+	by, err := readHolder(s.DataDir)
+	if err != nil || by.PID == 0 {
+		return nil, "", &exitError{exitUnreachable, fmt.Errorf("no enrichgate runs on %s", s.DataDir)}
+	}
+	d, err := daemonOf(&heldError{dir: s.DataDir, by: by})
+	if err != nil {
+		return nil, "", &exitError{exitUnreachable, err}
+	}
+	return &access{client: d.client, daemon: by.PID}, fmt.Sprintf("process %d on %s for %s", by.PID, by.Host, span(time.Since(by.Since))), nil
+}
+
 // report tells of the process, of what it depends on, of its sources and of its cache.
-func (st statusCmd) report(ctx context.Context, way *access, by holder, row func(part, state, detail string) error) (well bool, err error) {
+func (st statusCmd) report(ctx context.Context, way *access, daemon string, row func(part, state, detail string) error) (well bool, err error) {
 	well = true
 	checks, err := way.ready(ctx)
 	if err != nil {
 		return false, err
 	}
-	err = row("daemon", "ok", fmt.Sprintf("process %d on %s for %s", by.PID, by.Host, span(time.Since(by.Since))))
+	err = row("daemon", "ok", daemon)
 	for _, name := range slices.Sorted(maps.Keys(checks)) {
 		state, detail := "ok", ""
 		if name == "status" {

@@ -12,9 +12,10 @@ import (
 
 // Options are the flags of every command that prints rows; kong reads the tags.
 type Options struct {
-	Output string   `help:"table, json, jsonl or csv (default: a table on a terminal, else tab-separated lines)." enum:"auto,table,json,jsonl,csv" default:"auto" short:"o"`
-	Fields []string `name:"json" help:"JSON with these fields only; with --output, that with these only." placeholder:"FIELD,..."`
-	JQ     string   `name:"jq" help:"JSON through a jq expression; strings come without quotes." placeholder:"EXPR"`
+	Output   string   `help:"table, json, jsonl, yaml or csv (default: a table on a terminal, else tab-separated lines)." enum:"auto,table,json,jsonl,yaml,csv" default:"auto" short:"o"`
+	Fields   []string `name:"json" help:"JSON with these fields only; with --output, that with these only." placeholder:"FIELD,..."`
+	JQ       string   `name:"jq" help:"JSON through a jq expression; strings come without quotes." placeholder:"EXPR"`
+	Template string   `name:"template" help:"Each row through a Go template with its JSON fields: '{{.source}} {{.used}}'." placeholder:"TEXT"`
 }
 
 // ErrUsage is what all errors of New are: the options cannot be followed.
@@ -24,6 +25,10 @@ var ErrUsage = errors.New("output")
 func (o Options) format(t Terminal) (string, error) {
 	wanted := cmp.Or(o.Output, "auto")
 	switch {
+	case o.Template != "" && (wanted != "auto" || o.JQ != ""):
+		return "", fmt.Errorf("%w: --template makes a text of its own; leave --output and --jq away", ErrUsage)
+	case o.Template != "":
+		return "template", nil
 	case o.JQ != "" && wanted != "auto" && wanted != "json":
 		return "", fmt.Errorf("%w: --jq makes JSON; leave --output %s away", ErrUsage, wanted)
 	case wanted != "auto":

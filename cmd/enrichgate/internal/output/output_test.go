@@ -59,6 +59,8 @@ func TestForms(t *testing.T) {
 		"fields":        {Terminal{Width: 80}, Options{Output: "auto", Fields: []string{"left", "used"}}},
 		"fields-csv":    {Terminal{}, Options{Output: "csv", Fields: []string{"used", "source"}}},
 		"jq":            {Terminal{Width: 80}, Options{Output: "auto", JQ: `.[] | .source, .used, {left}`}},
+		"yaml":          {Terminal{}, Options{Output: "yaml"}},
+		"template":      {Terminal{Width: 80}, Options{Output: "auto", Template: `{{.source}}: {{.left}} left{{if .ends_at}} until {{.ends_at}}{{end}}, {{.used}} {{.note}}`}},
 	} {
 		got, err := print(t, c.term, c.o)
 		if err != nil {
@@ -81,6 +83,7 @@ func TestForms(t *testing.T) {
 func TestWhatCannotBePrinted(t *testing.T) {
 	for _, o := range []Options{
 		{Fields: []string{"rest"}}, {JQ: ".["}, {JQ: "nonsense(1)"}, {JQ: ".", Output: "csv"},
+		{Template: "{{.source"}, {Template: "x", Output: "json"}, {Template: "x", JQ: "."},
 	} {
 		if _, err := print(t, Terminal{}, o); !errors.Is(err, ErrUsage) {
 			t.Errorf("%+v: %v", o, err)
@@ -88,6 +91,9 @@ func TestWhatCannotBePrinted(t *testing.T) {
 	}
 	if _, err := print(t, Terminal{}, Options{JQ: ".[] | .source + 1"}); err == nil || errors.Is(err, ErrUsage) {
 		t.Errorf("a jq expression that fails on the data: %v", err)
+	}
+	if _, err := print(t, Terminal{}, Options{Template: "{{.nothing}}"}); err == nil || errors.Is(err, ErrUsage) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a template with a field that is not there: %v", err)
 	}
 	// An expression reads neither files nor the environment.
 	if got, err := print(t, Terminal{}, Options{JQ: `env.HOME // "none"`}); err != nil || got != "none\n" {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"strings"
+	"text/template"
 
 	"github.com/itchyny/gojq"
 )
@@ -18,6 +19,8 @@ type Writer struct {
 	columns []Column
 	chosen  []int
 	jq      *gojq.Code
+	// template, if there is one, makes a line of each row.
+	template *template.Template
 
 	csv  *csv.Writer
 	rows [][]Cell // of a table, which is as wide as its widest cell
@@ -38,7 +41,11 @@ func New(w io.Writer, t Terminal, o Options, columns ...Column) (*Writer, error)
 	if err != nil {
 		return nil, err
 	}
-	out := &Writer{out: bufio.NewWriter(w), term: t, format: format, columns: columns, chosen: chosen, jq: jq}
+	form, err := o.template()
+	if err != nil {
+		return nil, err
+	}
+	out := &Writer{out: bufio.NewWriter(w), term: t, format: format, columns: columns, chosen: chosen, jq: jq, template: form}
 	if format == "csv" {
 		out.csv = csv.NewWriter(out.out)
 		var head []string
@@ -60,7 +67,13 @@ func (w *Writer) Row(values ...any) error {
 	case "table":
 		w.rows = append(w.rows, row)
 		return nil
-	case "json":
+	case "template":
+		line, err := w.object(row)
+		if err != nil {
+			return err
+		}
+		return w.render(line)
+	case "json", "yaml":
 		line, err := w.object(row)
 		w.json = append(w.json, line)
 		return err
@@ -141,6 +154,10 @@ func (w *Writer) Close() error {
 		w.table()
 	case "json":
 		if err := w.document(); err != nil {
+			return err
+		}
+	case "yaml":
+		if err := w.yaml(); err != nil {
 			return err
 		}
 	}
