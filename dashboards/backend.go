@@ -3,6 +3,7 @@ package dashboards
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 )
 
@@ -26,7 +27,25 @@ type Books interface {
 	// Entries calls f for each entry that the filter lets through, newest
 	// first, until f returns an error, which it returns.
 	Entries(ctx context.Context, filter EntryFilter, f func(Entry) error) error
+	// Export writes what the filter lets through as the ledger exports it
+	// everywhere: the oldest first, as CSV or as JSON Lines. A *FilterError comes
+	// before anything is written.
+	Export(ctx context.Context, w io.Writer, form Form, filter EntryFilter) error
 }
+
+// Form of an export.
+type Form string
+
+// The forms of an export, as the endings of its file's name.
+const (
+	CSV   Form = "csv"
+	JSONL Form = "jsonl"
+)
+
+// FilterError says what of a filter cannot be, in one sentence.
+type FilterError struct{ Problem string }
+
+func (e *FilterError) Error() string { return e.Problem }
 
 // EntryFilter narrows the audit log; empty fields let everything through.
 type EntryFilter struct {

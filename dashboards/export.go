@@ -1,79 +1,50 @@
 package dashboards
 
 import (
-	"encoding/csv"
-	"encoding/json"
+	"errors"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 )
 
-// The exports stream: a long log is never held in memory. What goes wrong after
-// the first line can only be seen by the end missing, so the connection is cut.
-
-func (p *Page) exportCSV(w http.ResponseWriter, r *http.Request, _ visitor) {
-	filter, problem := filterOf(r)
-	if problem != "" {
-		http.Error(w, problem, http.StatusBadRequest)
-		return
-	}
-	attach(w, "text/csv; charset=utf-8", "ledger.csv")
-	out := csv.NewWriter(w)
-	err := out.Write([]string{"seq", "time", "kind", "ref", "source", "endpoint", "subject", "units", "trigger", "client", "playbook", "work", "status", "by", "reason"})
-	if err == nil {
-		err = p.cfg.Books.Entries(r.Context(), filter, func(e Entry) error {
-			return out.Write([]string{
-				strconv.FormatUint(e.Seq, 10), e.Time.UTC().Format(time.RFC3339Nano), cell(e.Kind), number(int64(e.Ref)), cell(e.Source), cell(e.Endpoint), cell(e.Subject),
-				strconv.FormatInt(e.Units, 10), cell(e.Trigger), cell(e.Client), cell(e.Playbook), cell(e.Work), number(int64(e.Status)), cell(e.By), cell(e.Reason),
-			})
-		})
-	}
-	out.Flush()
-	p.ended(r, err, out.Error())
-}
-
-func (p *Page) exportJSONL(w http.ResponseWriter, r *http.Request, _ visitor) {
-	filter, problem := filterOf(r)
-	if problem != "" {
-		http.Error(w, problem, http.StatusBadRequest)
-		return
-	}
-	attach(w, "application/jsonl", "ledger.jsonl")
-	out := json.NewEncoder(w)
-	p.ended(r, p.cfg.Books.Entries(r.Context(), filter, func(e Entry) error { return out.Encode(e) }))
-}
-
-// ended cuts the connection of an export that broke off.
-func (p *Page) ended(r *http.Request, errs ...error) {
-	for _, err := range errs {
-		if err == nil {
-			continue
+// export sends the audit log as a file. It streams: a long log is never held in
+// memory. What goes wrong after the first line can only be seen by the end
+// missing, so the connection is cut.
+func (p *Page) export(form Form, contentType string) func(http.ResponseWriter, *http.Request, visitor) {
+	return func(w http.ResponseWriter, r *http.Request, _ visitor) {
+		filter, problem := filterOf(r)
+		if problem != "" {
+			http.Error(w, problem, http.StatusBadRequest)
+			return
 		}
-		if r.Context().Err() == nil {
-			p.cfg.Log.Error("an export of the ledger broke off", "error", err)
+		out := &attachment{ResponseWriter: w, contentType: contentType, name: "ledger." + string(form)}
+		err := p.cfg.Books.Export(r.Context(), out, form, filter)
+		var refused *FilterError
+		switch {
+		case err == nil:
+			_, _ = out.Write(nil) // an empty one has its headers too
+		case errors.As(err, &refused):
+			http.Error(w, refused.Problem, http.StatusBadRequest)
+		default:
+			if r.Context().Err() == nil {
+				p.cfg.Log.Error("an export of the ledger broke off", "error", err)
+			}
+			panic(http.ErrAbortHandler)
 		}
-		panic(http.ErrAbortHandler)
 	}
 }
 
-func attach(w http.ResponseWriter, contentType, name string) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+// attachment is a file to be saved, from its first byte on.
+type attachment struct {
+	http.ResponseWriter
+	contentType, name string
+	begun             bool
 }
 
-// cell keeps a spreadsheet from taking text for a formula.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
+// Write implements io.Writer.
+func (a *attachment) Write(b []byte) (int, error) {
+	if !a.begun {
+		a.begun = true
+		a.Header().Set("Content-Type", a.contentType)
+		a.Header().Set("Content-Disposition", `attachment; filename="`+a.name+`"`)
 	}
-	return s
-}
-
-// number is empty for none.
-func number(n int64) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatInt(n, 10)
+	return a.ResponseWriter.Write(b)
 }

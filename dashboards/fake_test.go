@@ -64,6 +64,16 @@ func (b *backend) Entries(ctx context.Context, f EntryFilter, yield func(Entry) 
 	return ctx.Err()
 }
 
+func (b *backend) Export(ctx context.Context, w io.Writer, form Form, f EntryFilter) error {
+	if f.Source == "nosuch" {
+		return &FilterError{"there is no such source."}
+	}
+	return b.Entries(ctx, f, func(e Entry) error {
+		_, err := fmt.Fprintf(w, "%s %d %s\n", form, e.Seq, e.Kind)
+		return err
+	})
+}
+
 func (b *backend) Prices(_ context.Context, v string) ([]Price, error) {
 	if v == "?" {
 		return nil, errors.New("that is no value")

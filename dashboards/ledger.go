@@ -100,8 +100,13 @@ func (p *Page) ledger(w http.ResponseWriter, r *http.Request, who visitor) {
 		v.Rows = append(v.Rows, e)
 		return ctx.Err()
 	})
+	var refused *FilterError
 	switch {
 	case err == nil || errors.Is(err, errEnough):
+	case errors.As(err, &refused):
+		v.Problem = refused.Problem
+		p.render(w, r, who, http.StatusBadRequest, "ledger", "Ledger", v)
+		return
 	case errors.Is(err, context.DeadlineExceeded):
 		more, v.Stopped = true, true
 	default:

@@ -2,8 +2,6 @@ package dashboards
 
 import (
 	"bufio"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -366,25 +364,20 @@ func TestLedgerPages(t *testing.T) {
 		}
 	}
 
-	resp, text := g.get("/ledger.csv?kind=reserve")
-	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil || resp.Header.Get("Content-Disposition") != `attachment; filename="ledger.csv"` {
-		t.Fatalf("%v, %v", err, resp.Header)
-	}
-	lines := 0
-	_, text = g.get("/ledger.jsonl?kind=reserve")
-	for sc := bufio.NewScanner(strings.NewReader(text)); sc.Scan(); lines++ {
-		var e Entry
-		if err := json.Unmarshal(sc.Bytes(), &e); err != nil || e.Kind != "reserve" {
-			t.Errorf("%s: %v", sc.Text(), err)
+	for form, kind := range map[string]string{"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"} {
+		resp, text := g.get("/ledger." + form + "?kind=reserve")
+		if resp.Header.Get("Content-Disposition") != `attachment; filename="ledger.`+form+`"` || resp.Header.Get("Content-Type") != kind ||
+			strings.Count(text, form+" ") != 114 {
+			t.Errorf("%v\n%.200s", resp.Header, text)
+		}
+		if resp, text := g.get("/ledger." + form + "?source=nosuch"); resp.StatusCode != http.StatusBadRequest || resp.Header.Get("Content-Disposition") != "" {
+			t.Errorf("%s %s", resp.Status, text)
 		}
 	}
-	if len(rows) != lines+1 || lines != 114 {
-		t.Errorf("%d rows and %d lines", len(rows), lines)
-	}
-	b.entries[0].Subject = "=HYPERLINK(1)"
-	if _, text = g.get("/ledger.csv"); !strings.Contains(text, "'=HYPERLINK(1)") {
-		t.Error("a subject is a formula to a spreadsheet")
+	for query, want := range map[string]string{"fate=lucky": "is not an outcome; there are enriched", "trigger=nosuch": "is not a trigger; there are manual"} {
+		if resp, body := g.get("/enrichments?" + query); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) {
+			t.Errorf("%s: %s", query, resp.Status)
+		}
 	}
 }
 

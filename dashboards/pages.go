@@ -1,6 +1,7 @@
 package dashboards
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -48,11 +49,13 @@ type enrichmentsView struct {
 	Known, Found        int
 	// Older is the address of the next rows; empty at the end.
 	Older string
+	// Problem says what of the filter cannot be; nothing is shown then.
+	Problem string
 }
 
 // fates and triggers are what the filters offer.
 var (
-	fates    = [...]string{"enriched", "unchanged", "denied", "incomplete", "failed"}
+	fates    = [...]string{"enriched", "unchanged", "denied", "incomplete", "failed", "deferred"}
 	triggers = [...]string{"manual", "playbook", "auto", "api", "proxy"}
 )
 
@@ -62,6 +65,16 @@ func (p *Page) enrichments(w http.ResponseWriter, r *http.Request, who visitor) 
 	v := enrichmentsView{
 		Fate: r.FormValue("fate"), Trigger: r.FormValue("trigger"), Text: strings.TrimSpace(r.FormValue("q")),
 		Fates: fates[:], Triggers: triggers[:], Known: len(all),
+	}
+	switch {
+	case v.Fate != "" && !slices.Contains(fates[:], v.Fate):
+		v.Problem = fmt.Sprintf("%.40q is not an outcome; there are %s.", v.Fate, strings.Join(fates[:], ", "))
+	case v.Trigger != "" && !slices.Contains(triggers[:], v.Trigger):
+		v.Problem = fmt.Sprintf("%.40q is not a trigger; there are %s.", v.Trigger, strings.Join(triggers[:], ", "))
+	}
+	if v.Problem != "" {
+		p.render(w, r, who, http.StatusBadRequest, "enrichments", "Enrichments", v)
+		return
 	}
 	for _, d := range all {
 		if v.Fate != "" && d.Fate != v.Fate || v.Trigger != "" && d.Trigger != v.Trigger || !contains(v.Text, d.Value, d.Client, d.Playbook, d.Work, d.Reason) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/quota"
@@ -109,6 +110,16 @@ const (
 )
 
 var fateNames = [numFates]string{"enriched", "unchanged", "denied", "incomplete", "failed", "deferred"}
+
+// ParseFate reads a fate's name.
+func ParseFate(s string) (Fate, error) {
+	for i, name := range fateNames {
+		if s == name {
+			return Fate(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%.40q is not a fate; use %s", s, strings.Join(fateNames[:], ", "))
+}
 
 // String is the fate's name in the metrics.
 func (f Fate) String() string { return fateNames[f] }

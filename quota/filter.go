@@ -3,6 +3,7 @@ package quota
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type Filter struct {
 	Newest bool
 	// Limit bounds how many entries are read; 0: all.
 	Limit int
+	// Match, if set, has to say yes too.
+	Match func(*Entry) bool
 }
 
 // Check returns an error that names what there is when no entry can have the
@@ -44,6 +47,20 @@ func (f *Filter) wants(e *Entry) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
 	return is(f.Source, e.Account) && is(f.Endpoint, e.Endpoint) && is(f.Trigger, e.Trigger) && is(f.Client, e.Client) &&
 		is(f.Playbook, e.Playbook) && is(f.Work, e.Work) && is(f.Kind, e.Kind) && is(f.Subject, e.Subject)
+}
+
+// Check is Filter.Check, and also names the sources there are when the one that
+// is wanted is none of them: it is neither configured nor has it ever spent.
+func (l *Ledger) Check(f Filter) error {
+	if err := f.Check(); err != nil || f.Source == "" {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.accounts[f.Source] != nil {
+		return nil
+	}
+	return fmt.Errorf("%.80q is not a source; there is %s", f.Source, strings.Join(slices.Sorted(maps.Keys(l.accounts)), ", "))
 }
 
 // Entries calls f for each entry that the filter wants, until f returns an error.
@@ -99,7 +116,7 @@ func (r *entryReader) page() (page []Entry, more bool, err error) {
 				return nil
 			}
 			f.After = e.Seq
-			if f.wants(&e) && !e.Time.Before(f.Since) && (f.Until.IsZero() || e.Time.Before(f.Until)) {
+			if f.wants(&e) && (f.Match == nil || f.Match(&e)) && !e.Time.Before(f.Since) && (f.Until.IsZero() || e.Time.Before(f.Until)) {
 				page = append(page, e)
 				r.given++
 			}

@@ -15,6 +15,9 @@ import (
 func (a *app) localBooks(mux *http.ServeMux) {
 	mux.HandleFunc("GET /local/v1/ledger", func(w http.ResponseWriter, r *http.Request) {
 		f, err := readLedgerFilter(r.URL.Query())
+		if err == nil {
+			err = a.ledger.Check(f)
+		}
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err)
 			return

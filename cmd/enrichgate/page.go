@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -185,16 +186,43 @@ func strictest(markings []string) string {
 
 // Entries implements dashboards.Books.
 func (b *pageBackend) Entries(ctx context.Context, f dashboards.EntryFilter, show func(dashboards.Entry) error) error {
-	filter := quota.Filter{Source: f.Source, Kind: f.Kind, Trigger: f.Trigger, After: f.Before, Newest: true}
+	filter, err := b.filter(f)
+	if err != nil {
+		return err
+	}
+	filter.Newest, filter.After = true, f.Before
+	match := filter.Match
+	filter.Match = func(e *quota.Entry) bool { return ctx.Err() != nil || match(e) } // one more ends the search
 	return b.app.ledger.Entries(filter, func(e quota.Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !holds(f.Text, e.Subject, e.Client, e.Playbook, e.PlaybookName, e.Person, e.Work, e.By, e.Reason) {
-			return nil
-		}
 		return show(b.entry(e))
 	})
+}
+
+// Export implements dashboards.Books.
+func (b *pageBackend) Export(_ context.Context, w io.Writer, form dashboards.Form, f dashboards.EntryFilter) error {
+	filter, err := b.filter(f)
+	if err != nil {
+		return err
+	}
+	if form == dashboards.CSV {
+		return b.app.ledger.ExportCSV(w, filter)
+	}
+	return b.app.ledger.ExportJSONL(w, filter)
+}
+
+// filter is the page's in the ledger's words.
+func (b *pageBackend) filter(f dashboards.EntryFilter) (quota.Filter, error) {
+	filter := quota.Filter{Source: f.Source, Kind: f.Kind, Trigger: f.Trigger}
+	if err := b.app.ledger.Check(filter); err != nil {
+		return filter, &dashboards.FilterError{Problem: err.Error() + "."}
+	}
+	filter.Match = func(e *quota.Entry) bool {
+		return holds(f.Text, e.Subject, e.Client, e.Playbook, e.PlaybookName, e.Person, e.Work, e.By, e.Reason)
+	}
+	return filter, nil
 }
 
 // entry is one in the page's few columns: an order's window stands where

@@ -137,6 +137,17 @@ func TestPageOfTheRealDaemon(t *testing.T) {
 			t.Errorf("%s does not say %q: %.2000s", path, want, said)
 		}
 	}
+	// One export, wherever it is asked for.
+	for form, accept := range map[string]string{"csv": "text/csv", "jsonl": "application/x-ndjson"} {
+		if _, api := b.get(t, "/api/v1/ledger", httpToken, accept); api != w.see("/ledger."+form) {
+			t.Errorf("the page's export as %s is not the API's", form)
+		}
+	}
+	for _, path := range []string{"/api/v1/ledger?source=nosuch", "/api/v1/enrichments?fate=lucky", "/api/v1/enrichments?source=nosuch"} {
+		if status, body := b.get(t, path, httpToken, ""); status != 400 || !strings.Contains(body, "there is proofpoint_et_intelligence") && !strings.Contains(body, "use enriched") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
 	if strings.Contains(w.see("/sources"), apiKey) {
 		t.Error("the key is on the page")
 	}

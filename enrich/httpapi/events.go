@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/quota"
 )
 
@@ -41,6 +42,16 @@ func (a *API) enrichments(w http.ResponseWriter, r *http.Request, _ caller) {
 			Problem(w, problemOf(bad("%v", err)))
 			return
 		}
+	}
+	if s := q.Get("fate"); s != "" {
+		if _, err := enrich.ParseFate(s); err != nil {
+			Problem(w, problemOf(bad("%v", err)))
+			return
+		}
+	}
+	if err := a.cfg.Ledger.Check(quota.Filter{Source: q.Get("source")}); err != nil {
+		Problem(w, problemOf(bad("%v", err)))
+		return
 	}
 	wanted := func(field, is string) bool { return q.Get(field) == "" || q.Get(field) == is }
 	write(w, http.StatusOK, "application/json", EnrichmentsAnswer{a.cfg.Recent.list(before, limit, func(e Enrichment) bool {

@@ -93,7 +93,7 @@ func (a *API) readFilter(v url.Values) (f quota.Filter, err error) {
 		Source: v.Get("source"), Endpoint: v.Get("endpoint"), Trigger: v.Get("trigger"), Client: v.Get("client"),
 		Playbook: v.Get("playbook"), Work: v.Get("work"), Kind: v.Get("kind"), Subject: v.Get("subject"),
 	}
-	if err = f.Check(); err != nil {
+	if err = a.cfg.Ledger.Check(f); err != nil {
 		return f, bad("%v", err)
 	}
 	if f.Since, err = a.moment(v.Get("since")); err != nil {
