@@ -36,6 +36,16 @@ func ParseLimits(s string) ([]Limit, error) {
 	return limits, ValidateLimits(limits)
 }
 
+// ParseBudget reads the limits of a client or a playbook, which count all calls
+// and have no buckets.
+func ParseBudget(s string) ([]Limit, error) {
+	limits, err := ParseLimits(s)
+	if err != nil {
+		return nil, err
+	}
+	return limits, validateBudget(limits)
+}
+
 func parseLimit(part string) (l Limit, err error) {
 	units, rest, ok := strings.Cut(part, "/")
 	if !ok {

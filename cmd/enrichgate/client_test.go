@@ -45,6 +45,7 @@ func TestClientCommands(t *testing.T) {
 			{"client revoke nobody", exitNotFound, "no such client"},
 			{"client budget nobody proofpoint_et_intelligence 1/day", exitNotFound, "no such client"},
 			{"client budget soar nobody 1/day", exitUsage, "not a source"},
+			{"client budget soar proofpoint_et_intelligence check:1/day", exitUsage, "has no buckets"},
 			{"client budget soar proofpoint_et_intelligence many", exitUsage, "not a limit"},
 			{"client budget soar proofpoint_et_intelligence 20/day", 0, "may spend 20/day"},
 			{"client budget script proofpoint_et_intelligence none", 0, "no budget of its own"},
@@ -69,6 +70,16 @@ func TestClientCommands(t *testing.T) {
 		for _, name := range []string{"soar", "script"} {
 			if code, _, errs := said(t, b.environ, "client", "revoke", name); code != 0 || !strings.Contains(errs, "was revoked") {
 				t.Errorf("%s: exit %d, %s", where, code, errs)
+			}
+		}
+		// Who may spend is a matter of the audit log.
+		_, out, _ = said(t, b.environ, "ledger", "list", "-n", "6", "--source", "proofpoint_et_intelligence", "--kind", "note", "--template", "{{.reason}} by {{.by}}")
+		for _, line := range []string{
+			"client script was revoked by cli", "client soar was given a budget of 20/day by cli", "client script was given no budget of its own by cli",
+			"client script was added by cli", "client soar was added by cli",
+		} {
+			if !strings.Contains(out, line+"\n") {
+				t.Errorf("%s: the audit log does not say %q but\n%s", where, line, out)
 			}
 		}
 	}

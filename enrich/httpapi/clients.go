@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -72,7 +73,7 @@ func (a *API) clientAdd(w http.ResponseWriter, r *http.Request, who caller) {
 		Problem(w, clientProblem(err))
 		return
 	}
-	a.changed(who, c.Name, "added")
+	a.changed(who, c.Name, c.Sources, "added")
 	for _, kept := range a.cfg.Clients.List() {
 		if kept.Name == c.Name {
 			c = kept
@@ -86,11 +87,17 @@ func (a *API) clientRevoke(w http.ResponseWriter, r *http.Request, who caller) {
 		return
 	}
 	name := r.PathValue("client")
+	var sources []string
+	for _, c := range a.cfg.Clients.List() {
+		if c.Name == name {
+			sources = c.Sources
+		}
+	}
 	if err := a.cfg.Clients.Revoke(name); err != nil {
 		Problem(w, clientProblem(err))
 		return
 	}
-	a.changed(who, name, "revoked")
+	a.changed(who, name, sources, "revoked")
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -117,7 +124,7 @@ func (a *API) clientBudget(w http.ResponseWriter, r *http.Request, who caller) {
 		err = a.known([]string{source})
 	}
 	if err == nil && b.Limits != "" {
-		if _, limitErr := quota.ParseLimits(b.Limits); limitErr != nil {
+		if _, limitErr := quota.ParseBudget(b.Limits); limitErr != nil {
 			err = bad("limits: %v", limitErr)
 		}
 	}
@@ -130,14 +137,31 @@ func (a *API) clientBudget(w http.ResponseWriter, r *http.Request, who caller) {
 		Problem(w, clientProblem(err))
 		return
 	}
-	a.changed(who, name, "given another budget")
+	what := "given no budget of its own"
+	if b.Limits != "" {
+		what = "given a budget of " + c.Budgets[source]
+	}
+	a.changed(who, name, []string{source}, what)
 	write(w, http.StatusOK, "application/json", c)
 }
 
-// changed hands the clients' budgets to the ledger and logs who did it.
-func (a *API) changed(who caller, name, what string) {
+// changed hands the clients' budgets to the ledger, and writes who did it into
+// its audit log, at each source that the client may use; none named are all.
+func (a *API) changed(who caller, name string, sources []string, what string) {
 	a.cfg.ClientsChanged()
 	a.cfg.Log.Info("a client was "+what, "client", name, "by", who.name)
+	if len(sources) == 0 {
+		for _, u := range a.cfg.Ledger.Usage() {
+			sources = append(sources, u.Source)
+		}
+	}
+	for _, source := range sources {
+		o := quota.Order{By: who.name, Reason: fmt.Sprintf("client %s was %s", name, what)}
+		if err := a.cfg.Ledger.Note(source, "", o); err != nil {
+			// The change is made; it cannot be taken back for want of a line.
+			a.cfg.Log.Error("what was done to a client is not in the audit log", "client", name, "source", source, "error", err)
+		}
+	}
 }
 
 // known refuses names of sources that there are not.

@@ -38,7 +38,7 @@ func (c Client) May(source string) bool {
 
 // Limits are the client's budget at a source; none means no limit of its own.
 func (c Client) Limits(source string) []quota.Limit {
-	limits, err := quota.ParseLimits(c.Budgets[source])
+	limits, err := quota.ParseBudget(c.Budgets[source])
 	if err != nil {
 		return nil // absent; what is there was checked on its way in
 	}
@@ -60,7 +60,7 @@ func (c Client) Check() error {
 		if !c.May(source) {
 			return fmt.Errorf("client %s: a budget for %.80q, which it may not ask", c.Name, source)
 		}
-		if _, err := quota.ParseLimits(c.Budgets[source]); err != nil {
+		if _, err := quota.ParseBudget(c.Budgets[source]); err != nil {
 			return fmt.Errorf("client %s: budget for %.80q: %w", c.Name, source, err)
 		}
 	}

@@ -62,7 +62,7 @@ func (l *loader) budgets(spec SourceSpec, s *Source, e entry) {
 		for name, value := range pairs(path, deref(node), fail) {
 			text, err := scalarText(value, true)
 			if err == nil {
-				(*into)[name.Value], err = quota.ParseLimits(text)
+				(*into)[name.Value], err = quota.ParseBudget(text)
 			}
 			if err != nil {
 				fail(path+"."+plain(name.Value), name.Line, err.Error())
