@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -141,5 +140,5 @@ func platformHTTP(s settings.Settings) (*http.Client, http.Header, error) {
 	for _, h := range s.OpenCTICustomHeaders {
 		headers.Set(h.Name, h.Value.Reveal())
 	}
-	return &http.Client{Transport: transport, Timeout: time.Minute}, headers, nil
+	return &http.Client{Transport: transport}, headers, nil
 }

@@ -235,8 +235,9 @@ func TestTerminated(t *testing.T) {
 	}
 }
 
-// A daemon that is frozen longer than the broker's patience wakes up to a
-// connection that is gone; what it held comes again, and is paid for once.
+// A daemon that is frozen longer than the broker's patience, and than a call may
+// take, wakes up to a connection that is gone; what it held comes again, and is
+// paid for once.
 func TestFrozen(t *testing.T) {
 	ctx := openctitest.Context(t)
 	w := newWorld(t, openctitest.TestBroker(t))
@@ -245,13 +246,13 @@ func TestFrozen(t *testing.T) {
 		<-held
 		return provider.Reply{}, false
 	})
-	cmd := w.spawn("never:0", "MQ_HEARTBEAT=PT1S")
+	cmd := w.spawn("never:0", "MQ_HEARTBEAT=PT1S", "PROOFPOINT_ET_INTELLIGENCE_TIMEOUT=PT5S")
 	works, steps := w.burst(20, someDomain)
 	openctitest.Eventually(t, func() bool { return w.provider.Bill().Total > 0 }, "the provider is asked")
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	close(held) // the answers arrive while nobody reads them
+	awake := time.After(7 * time.Second) // longer than a call may take
 	waiting := func() int {
 		listen, _, err := w.platform.QueueDepth(ctx)
 		if err != nil {
@@ -260,10 +261,13 @@ func TestFrozen(t *testing.T) {
 		return listen
 	}
 	openctitest.Eventually(t, func() bool { return waiting() > 0 }, "the broker takes its messages back")
+	<-awake
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
+	openctitest.Eventually(t, func() bool { return waiting() == 0 }, "it takes its messages again")
+	close(held) // a call that had been given up on waking would be paid for twice
 	more, moreSteps := w.burst(4, someDomain)
 	w.ended(append(works, more...), append(steps, moreSteps...))
 	if took := time.Since(began); took > 30*time.Second {

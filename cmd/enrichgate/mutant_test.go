@@ -30,6 +30,7 @@ func mutants() []mutant {
 		{"let the last byte go with the others", "enrich/opencti/held.go", "		n = copy(p, b.rest[:len(b.rest)-1])\n", "		n = copy(p, b.rest)\n", "./enrich/opencti", "TestLastByteIsHeld"},
 		{"answer what has left again", "enrich/opencti/journal.go", "	if r.Delivered && j.left.contradict(key, r.Try, r.Boot, r.At) {\n", "	if r.Delivered {\n", "./enrich/opencti", "TestKilledBesideTheLastByte"},
 		{"take what did not leave for answered", "enrich/opencti/journal.go", "	if r.Delivered && j.left.contradict(key, r.Try, r.Boot, r.At) {\n", "	if false {\n", "./enrich/opencti", "TestKilledBesideTheLastByte"},
+		{"count the time for which the process stood still", "enrich/patience.go", "if time.Since(due) > stoodStill {", "if false && time.Since(due) > stoodStill {", "./cmd/enrichgate", "TestFrozen"},
 		{"skip the second look inside the flight", "cache/flight.go", "err != nil || state == Fresh && !e.StoredAt.Before(since) {\n			return landed", "err != nil || state == Fresh && e == nil {\n			return landed", "./cache", "TestLooksAgainInsideTheFlight"},
 		{"use an answer that is not on disk", "cache/cache.go", "	version, err := c.disk.put(id, k, e)\n", "	go func() { _, _ = c.disk.put(id, k, e) }()\n	version, err := uint32(0), error(nil)\n", "./enrich", "TestPowerCuts"},
 		{"keep an error as an answer", "enrich/source.go", "return c == Found ||", "return c == ServerError || c == Found ||", "./enrich", "TestErrorsAreNotKept"},

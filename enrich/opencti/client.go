@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/enrichgate/enrichgate/enrich"
 )
 
 // Client speaks GraphQL with the platform. Safe for concurrent use.
@@ -31,8 +33,8 @@ type ClientConfig struct {
 	Token string
 	// Headers are added to every request and may replace our own.
 	Headers http.Header
-	// HTTP makes the requests; nil means a client with a deadline and the proxy
-	// of the environment.
+	// HTTP makes the requests, which have a deadline without it; nil means one
+	// with the proxy of the environment.
 	HTTP *http.Client
 	// Observe, if set, is told of every request.
 	Observe func(operation string, took time.Duration, err error)
@@ -47,7 +49,7 @@ const (
 // NewClient builds a Client.
 func NewClient(c ClientConfig) *Client {
 	if c.HTTP == nil {
-		c.HTTP = &http.Client{Timeout: requestTimeout}
+		c.HTTP = &http.Client{}
 	}
 	if c.Observe == nil {
 		c.Observe = func(string, time.Duration, error) {}
@@ -149,6 +151,8 @@ func (c *Client) post(ctx context.Context, op operation, contentType string, bod
 func (c *Client) send(ctx context.Context, op operation, contentType string, body io.Reader, length int64, draft string, out any) error {
 	var sent atomic.Bool // a request that was given up may still be on its way
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	ctx, cancel := enrich.WithPatience(ctx, requestTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body)
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", op.name, err)

@@ -47,9 +47,7 @@ func (t *task) toWorkbench(ctx context.Context, b stixconv.Bundle) error {
 	}
 	variables := map[string]any{"entityId": t.message.Event.EntityID, "file_markings": markingRefs(b)}
 	err = t.c.retry(ctx, func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-		defer cancel()
-		return t.c.client.upload(ctx, opUpload, variables, t.message.Internal.WorkID+".json", "application/json", content, nil)
+		return t.c.client.upload(context.WithoutCancel(ctx), opUpload, variables, t.message.Internal.WorkID+".json", "application/json", content, nil)
 	})
 	if err != nil {
 		return err

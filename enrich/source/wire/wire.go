@@ -26,7 +26,8 @@ type Client struct {
 	// Transport makes them. One that repeats requests by itself breaks the
 	// promise of one request a call.
 	Transport http.RoundTripper
-	// Timeout bounds a call from start to the last byte.
+	// Timeout bounds a call from start to the last byte. Time for which the
+	// process stands still does not count.
 	Timeout time.Duration
 	// MaxBody bounds an answer in bytes, as sent and as unpacked.
 	MaxBody int64
@@ -50,7 +51,7 @@ type Reply struct {
 
 // Do makes the call. The request's body, if it has one, must be a Payload.
 func (c *Client) Do(ctx context.Context, req *http.Request) Reply {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	ctx, cancel := enrich.WithPatience(ctx, c.Timeout)
 	defer cancel()
 	seen := &trace{}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, seen.hooks()))
