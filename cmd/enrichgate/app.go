@@ -58,7 +58,7 @@ func openAppAt(s settings.Settings, log *slog.Logger, command string, trace func
 			err = errors.Join(err, a.close())
 		}
 	}()
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), unitPrices(s))
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), unitPrices(s), persistence(s.DataDir))
 	a.requests = httpapi.NewMetrics(a.registry)
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
 
@@ -84,6 +85,16 @@ func checkVolume(path string) finding {
 		return bad("see to the disk", "%v", err)
 	}
 	return judgeVolume(int64(s.Type))
+}
+
+// persistence is the same for alerts.
+func persistence(dir string) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "enrichgate_ledger_persistent",
+		Help: "1 when the data directory is on a disk that outlives the container and the machine; 0 on a container's own layer, in memory, or on a network file system."})
+	if checkVolume(dir).state == "ok" {
+		g.Set(1)
+	}
+	return g
 }
 
 func judgeVolume(kind int64) finding {
