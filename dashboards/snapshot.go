@@ -45,7 +45,7 @@ type Pause struct {
 	By, Reason string
 }
 
-// Saved are units that were not spent since the process started.
+// Saved are units that were not spent this month, by the books' clock in UTC.
 type Saved struct {
 	// Units saved because the answer was kept, was kept as "no record", or was
 	// on its way for another caller.

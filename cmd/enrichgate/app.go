@@ -40,6 +40,7 @@ type app struct {
 	requests *httpapi.Metrics
 	// decisions are the same as recent, as the page shows them.
 	decisions *recentDecisions
+	savings   *savings
 }
 
 // openApp takes the data directory and opens everything in it. trace may be nil.
@@ -63,6 +64,7 @@ func openAppAt(s settings.Settings, log *slog.Logger, command string, trace func
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
 	}
+	a.savings = openSavings(a.dir.file(fileSavings), a.now, log)
 	if a.clients, err = clients.Open(cmp.Or(s.ClientsFile, a.dir.file(fileClients)), time.Now); err != nil {
 		return a, err
 	}
@@ -142,6 +144,10 @@ func (a *app) close() error {
 	if a.clients != nil {
 		errs = append(errs, a.clients.Close())
 	}
+	if a.savings != nil {
+		errs = append(errs, a.savings.close())
+		a.savings = nil
+	}
 	if a.dir != nil {
 		errs = append(errs, a.dir.release())
 	}
@@ -152,6 +158,7 @@ func (a *app) close() error {
 func (a *app) observe(d enrich.Decided) {
 	a.recent.Observe(d)
 	a.decisions.observe(d)
+	a.savings.add(d.Source, d.Result.Parts)
 }
 
 // accounts is what the sources may spend. A command that was given no key still

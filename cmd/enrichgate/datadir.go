@@ -21,6 +21,7 @@ const (
 	fileJournal = "journal.db"
 	fileClients = "clients.json"
 	fileRepeats = "repeats.db"
+	fileSavings = "savings.json"
 	fileSocket  = "enrichgate.sock"
 )
 

@@ -61,16 +61,15 @@ type recentDecisions struct {
 
 	mu        sync.Mutex
 	last      uint64
-	kept      []dashboards.Decision // oldest first
-	saved     map[string]dashboards.Saved
-	playbooks map[string]string // names by id, as far as they are known
+	kept      []dashboards.Decision // oldest first, up to twice as many as are told of
+	playbooks map[string]string     // names by id, as far as they are known
 }
 
 // mostDecisions are kept.
 const mostDecisions = 500
 
 func newRecentDecisions(sources map[string]*settings.Source) *recentDecisions {
-	r := &recentDecisions{maxTLP: map[string]string{}, saved: map[string]dashboards.Saved{}, playbooks: map[string]string{}}
+	r := &recentDecisions{maxTLP: map[string]string{}, playbooks: map[string]string{}}
 	for name, s := range sources {
 		r.maxTLP[name] = s.MaxTLP
 	}
@@ -85,27 +84,10 @@ func (r *recentDecisions) observe(d enrich.Decided) {
 	defer r.mu.Unlock()
 	r.last++
 	one.ID = r.last
-	if len(r.kept) == mostDecisions {
-		r.kept = slices.Delete(r.kept, 0, 1)
+	if len(r.kept) == 2*mostDecisions { // now and then, and not at each
+		r.kept = append(r.kept[:0], r.kept[mostDecisions:]...)
 	}
 	r.kept = append(r.kept, one)
-	saved := r.saved[d.Source]
-	for _, p := range d.Result.Parts {
-		saved.Lookups++
-		if !p.Cached() || p.Err != nil {
-			continue
-		}
-		saved.Hits++
-		switch {
-		case p.Origin.String() == "shared":
-			saved.Shared += p.Lookup.Units
-		case p.Class == enrich.NotFound || p.Class == enrich.InvalidInput:
-			saved.Negative += p.Lookup.Units
-		default:
-			saved.Cache += p.Lookup.Units
-		}
-	}
-	r.saved[d.Source] = saved
 	if q := d.Request; q.Playbook != "" && q.PlaybookName != "" && len(r.playbooks) < mostDecisions {
 		r.playbooks[q.Playbook] = q.PlaybookName
 	}
@@ -115,7 +97,7 @@ func (r *recentDecisions) observe(d enrich.Decided) {
 func (r *recentDecisions) Decisions() []dashboards.Decision {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := slices.Clone(r.kept)
+	list := slices.Clone(r.kept[max(0, len(r.kept)-mostDecisions):])
 	slices.Reverse(list)
 	return list
 }
@@ -124,12 +106,6 @@ func (r *recentDecisions) count() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
-}
-
-func (r *recentDecisions) savedOf(source string) dashboards.Saved {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.saved[source]
 }
 
 // playbook is its name, or its id while no request has named it.

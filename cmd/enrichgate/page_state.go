@@ -36,7 +36,7 @@ func (b *pageBackend) Version() uint64 { return b.app.ledger.Stats().Entries + b
 func (b *pageBackend) source(s *settings.Source, u quota.Usage, now time.Time) dashboards.Source {
 	d := dashboards.Source{
 		Name: s.Spec.Name, Title: s.Spec.Title, MaxTLP: s.MaxTLP, BaseURL: s.BaseURL, Types: s.Spec.Scope,
-		Spent: u.Spent, Uncertain: u.Uncertain, Pending: u.Pending, Saved: b.recent.savedOf(s.Spec.Name), Currency: s.Currency,
+		Spent: u.Spent, Uncertain: u.Uncertain, Pending: u.Pending, Saved: b.app.savings.of(s.Spec.Name), Currency: s.Currency,
 	}
 	d.Price, _ = strconv.ParseFloat(s.UnitPrice, 64) // empty: no price; else the settings saw to it
 	if g := b.app.gateways[s.Spec.Name]; g != nil {
