@@ -13,6 +13,9 @@ type Batch struct {
 	Key string
 	// Most is how many of them a request takes; below two, none are shared.
 	Most int
+	// Again says that a value may have to be asked about alone as well, which
+	// costs its price once more.
+	Again bool
 }
 
 // BatchFetcher is a source whose provider takes several values in one request.

@@ -6,7 +6,7 @@ import "github.com/enrichgate/enrichgate/cache"
 type Estimate struct {
 	// Lookups that it needs, and how many of them a fresh answer is kept for.
 	Lookups, Cached int
-	// Units that the others cost if each is answered at the first attempt.
+	// Units that the others cost at most, if each is answered at the first attempt.
 	Units int64
 }
 
@@ -29,6 +29,9 @@ func (g *Gateway) Estimate(e Entity, d Directives) (est Estimate, err error) {
 			est.Cached++
 		default:
 			est.Units += l.Units
+			if f, can := g.source.(BatchFetcher); can && f.Batch(l).Again {
+				est.Units += l.Units
+			}
 		}
 	}
 	return est, nil

@@ -62,7 +62,7 @@ func (s *Source) Batch(l enrich.Lookup) enrich.Batch {
 	if on, _ := s.params[own.batch.param].(bool); own.batch.param != "" && !on {
 		return enrich.Batch{}
 	}
-	return enrich.Batch{Key: l.Endpoint + " " + l.Vary, Most: own.batch.most}
+	return enrich.Batch{Key: l.Endpoint + " " + l.Vary, Most: own.batch.most, Again: own.batch.answers != nil}
 }
 
 // FetchMany makes one request for all of the lookups. What the answer does not

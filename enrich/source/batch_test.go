@@ -184,4 +184,16 @@ func TestSilenceIsNoAnswer(t *testing.T) {
 	if b := s.Batch(planOne(t, s, "IPv4-Addr", "192.0.2.1")); b.Most != 0 {
 		t.Errorf("nobody switched it on: %+v", b)
 	}
+	// The price that is told before is never below what is paid.
+	for on, want := range map[bool]int64{false: 1, true: 2} {
+		s, _, _ := servingOne(t, d, Config{Params: map[string]any{"batch": on}}, says(200, ``))
+		e, err := enrich.NewEntity("IPv4-Addr", "192.0.2.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		est, err := openStores(t, d.Name()).gateway(s).Estimate(e, enrich.Directives{})
+		if err != nil || est.Units != want {
+			t.Errorf("%v: %+v, %v", on, est, err)
+		}
+	}
 }
