@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -26,13 +25,21 @@ func checkName(ctx context.Context, address, setting string) finding {
 	if err != nil {
 		return bad("correct "+setting, "%v", err)
 	}
+	host, left := u.Hostname(), ""
+	proxy, err := proxyFor(u)
+	if err != nil {
+		return bad("correct HTTPS_PROXY", "%v", err)
+	}
+	if proxy != nil { // which resolves the other name itself
+		host, left, setting = proxy.Hostname(), ", the proxy for "+u.Hostname(), "HTTPS_PROXY"
+	}
 	ctx, cancel := context.WithTimeout(ctx, patienceOfDoctor)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
+	found, err := net.DefaultResolver.LookupHost(ctx, host)
 	if err != nil {
 		return bad("correct "+setting+", or see to the name server", "%v", err)
 	}
-	return good("%s is %s", u.Hostname(), strings.Join(found, ", "))
+	return good("%s is %s%s", host, strings.Join(found, ", "), left)
 }
 
 // platformCheck asks OpenCTI once who we are to it.
@@ -172,19 +179,21 @@ func checkProvider(ctx context.Context, source *settings.Source) finding {
 	if err != nil {
 		return bad("correct "+setting, "%v", err)
 	}
-	address := u.Host
-	if u.Port() == "" {
-		address = net.JoinHostPort(u.Hostname(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
+	proxy, err := proxyFor(u)
+	if err != nil {
+		return bad("correct HTTPS_PROXY", "%v", err)
 	}
+	address := hostPort(u)
 	if u.Scheme != "https" {
+		if proxy != nil {
+			return dial(ctx, hostPort(proxy), "HTTP_PROXY")
+		}
 		return dial(ctx, address, setting)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceOfDoctor)
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12}}).DialContext(ctx, "tcp", address)
-	if err != nil {
+	if err := handshake(ctx, u, proxy); err != nil {
 		return bad("see to the name server, the network and its proxy, or correct "+setting, "%v", err)
 	}
-	said := fmt.Sprintf("%s can be reached; the key is tried at the first lookup, which costs", address)
-	return errorOr(conn.Close(), good("%s", said))
+	return good("%s can be reached; the key is tried at the first lookup, which costs", address)
 }

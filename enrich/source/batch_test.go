@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,11 @@ func crowd(t *testing.T, d *Definition, c Config, kind string, values []string, 
 	for i := range values[1:] {
 		ask(i + 1)
 	}
-	for pending := int64(0); pending < int64(len(values)); pending = stores.ledger.Usage()[0].Pending {
+	for stores.ledger.Usage()[0].Pending < int64(len(values)) {
+		runtime.Gosched()
+	}
+	for range 1000 { // to the carrier it is a few steps more
+		runtime.Gosched()
 	}
 	close(hold)
 	all.Wait()
@@ -80,7 +85,7 @@ func TestManyCVEs(t *testing.T) {
 		values = append(values, fmt.Sprintf("CVE-2099-%04d", i+1))
 	}
 	lines, _, results := crowd(t, shippedOne(t, "first_epss"), Config{}, "Vulnerability", values, func(r *http.Request, _ string) (int, string) {
-		var data []map[string]any
+		data := []map[string]any{}
 		for cve := range strings.SplitSeq(r.URL.Query().Get("cve"), ",") {
 			if cve != "CVE-2099-0007" {
 				data = append(data, map[string]any{"cve": cve, "epss": "0.5", "percentile": "0.9"})
@@ -92,10 +97,14 @@ func TestManyCVEs(t *testing.T) {
 		}
 		return 200, string(text)
 	})
-	// Whoever holds its reservation when the first call returns travels with the
-	// others; a straggler may need one more.
-	if len(lines) < 2 || len(lines) > 4 {
-		t.Errorf("%d calls: %q", len(lines), lines)
+	// Whoever holds its reservation when a call returns travels with the others;
+	// how many do is this machine's affair.
+	asked := 0
+	for _, line := range lines {
+		asked += strings.Count(line, "CVE-2099-")
+	}
+	if len(lines) < 2 || len(lines) >= len(values) || asked != len(values) {
+		t.Errorf("%d calls about %d: %q", len(lines), asked, lines)
 	}
 	for i, r := range results {
 		want := enrich.Found
