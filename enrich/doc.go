@@ -8,6 +8,7 @@
 //	             flight    one caller per key, the others wait
 //	             guard     no call while the key is refused or the provider asks for patience
 //	             quota     reserve units, durably
+//	             carrier   where a provider takes several values at once, those that wait leave together
 //	             source    one HTTP call with a deadline, classified by status and body
 //	             cache     store the provider's bytes, durably, before anyone uses them
 //	             quota     settle: spent, void or uncertain
