@@ -79,7 +79,10 @@ func (c demoCmd) build() (st *demoStage, err error) {
 	if err := st.remember(); err != nil {
 		return st, err
 	}
-	st.platform, err = platform.Start(platform.Options{})
+	// The role Connector, and AUTOMATION, which lets it see the playbook's name.
+	st.platform, err = platform.Start(platform.Options{Capabilities: []string{
+		"CONNECTORAPI", "KNOWLEDGE", "KNOWLEDGE_KNUPDATE", "KNOWLEDGE_KNASKIMPORT", "MODULES", "MODULES_MODMANAGE", "AUTOMATION",
+	}})
 	return st, err
 }
 
