@@ -175,10 +175,10 @@ func TestTerminated(t *testing.T) {
 	for name, c := range map[string]struct {
 		timeout string
 		held    bool // the provider answers only when the daemon is gone
-		calls   int
+		most    int  // calls: a waiting one may still leave on a connection that an ended one frees
 	}{
-		"in time":  {timeout: "PT30S", calls: all},
-		"too late": {timeout: "PT1S", held: true, calls: all + under},
+		"in time":  {timeout: "PT30S", most: all},
+		"too late": {timeout: "PT1S", held: true, most: all + inHand},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, openctitest.TestBroker(t))
@@ -227,8 +227,12 @@ func TestTerminated(t *testing.T) {
 					t.Errorf("step %s was answered %d times", id, n)
 				}
 			}
-			if n := w.provider.Bill().Total; n != c.calls {
-				t.Errorf("%d calls, not %d", n, c.calls)
+			least := all
+			if c.held {
+				least += under
+			}
+			if n := w.provider.Bill().Total; n < least || n > c.most {
+				t.Errorf("%d calls, not %d to %d", n, least, c.most)
 			}
 			openctitest.NoProblems(t, w.platform)
 		})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -35,13 +36,16 @@ func serving(t *testing.T, fsys fstest.MapFS, c Config, handler http.HandlerFunc
 
 func servingOne(t *testing.T, d *Definition, c Config, handler http.HandlerFunc) (*Source, *asked, *atomic.Int64) {
 	t.Helper()
+	var mu sync.Mutex // a batch test's requests come side by side
 	var last asked
 	var count atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		count.Add(1)
 		body, _ := io.ReadAll(req.Body)
 		req.Body = io.NopCloser(bytes.NewReader(body))
+		mu.Lock()
 		last = asked{req.Method + " " + req.RequestURI, string(body), req.Header.Clone()}
+		mu.Unlock()
 		handler(w, req)
 	}))
 	t.Cleanup(server.Close)
