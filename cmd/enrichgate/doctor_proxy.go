@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"golang.org/x/net/http/httpproxy"
+	netproxy "golang.org/x/net/proxy"
 )
 
 // proxyFor is the proxy of the environment that requests for an address take,
@@ -24,7 +26,7 @@ func hostPort(u *url.URL) string {
 	if u.Port() != "" {
 		return u.Host
 	}
-	return net.JoinHostPort(u.Hostname(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
+	return net.JoinHostPort(u.Hostname(), map[string]string{"https": "443", "http": "80", "socks5": "1080", "socks5h": "1080"}[u.Scheme])
 }
 
 // handshake opens a TLS connection to an address, through the proxy if there is
@@ -49,9 +51,18 @@ func handshake(ctx context.Context, u, proxy *url.URL) error {
 	return secure.Close()
 }
 
-// tunnel asks an HTTP proxy for a connection.
+// tunnel asks a proxy, of HTTP or SOCKS5, for a connection.
 func tunnel(ctx context.Context, address string, proxy *url.URL) (net.Conn, error) {
 	var d net.Dialer
+	if strings.HasPrefix(proxy.Scheme, "socks5") {
+		at := *proxy
+		at.Host = hostPort(proxy)
+		socks, err := netproxy.FromURL(&at, &d)
+		if err != nil {
+			return nil, err
+		}
+		return socks.(netproxy.ContextDialer).DialContext(ctx, "tcp", address)
+	}
 	conn, err := d.DialContext(ctx, "tcp", hostPort(proxy))
 	if err != nil {
 		return nil, err

@@ -61,11 +61,52 @@ func TestDoctorBehindAProxy(t *testing.T) {
 	if f := checkProvider(t.Context(), source); f.state != "failed" || !strings.Contains(f.detail, "407") || strings.Contains(f.detail, "secret") {
 		t.Errorf("a proxy that refuses: %+v", f)
 	}
+	socks := fakeSOCKS(t, provider.Listener.Addr().String(), &tunnels)
+	t.Setenv("HTTPS_PROXY", "socks5://"+socks)
+	if f := checkProvider(t.Context(), source); f.state != "failed" || !strings.Contains(f.detail, "certificate") {
+		t.Errorf("by SOCKS: %+v", f)
+	}
 	t.Setenv("NO_PROXY", "127.0.0.1")
 	if f := checkProvider(t.Context(), &settings.Source{BaseURL: provider.URL}); f.state != "failed" || !strings.Contains(f.detail, "certificate") {
 		t.Errorf("past the proxy: %+v", f)
 	}
-	if requests.Load() != 0 || tunnels.Load() != 1 {
+	if requests.Load() != 0 || tunnels.Load() != 2 {
 		t.Errorf("%d requests, %d tunnels", requests.Load(), tunnels.Load())
 	}
+}
+
+// fakeSOCKS is a SOCKS5 proxy (RFC 1928) without authentication that takes every
+// connection to one place.
+func fakeSOCKS(t *testing.T, to string, tunnels *atomic.Int64) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		here, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer here.Close()
+		greeting, request := make([]byte, 3), make([]byte, 4+1+len("api.provider.test")+2)
+		if _, err := io.ReadFull(here, greeting); err != nil {
+			t.Error(err)
+		}
+		_, _ = here.Write([]byte{5, 0})
+		if _, err := io.ReadFull(here, request); err != nil || !strings.Contains(string(request), "api.provider.test") {
+			t.Errorf("%q, %v", request, err)
+		}
+		_, _ = here.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
+		there, err := net.Dial("tcp", to)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		tunnels.Add(1)
+		go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
+		_, _ = io.Copy(here, there)
+	}()
+	return l.Addr().String()
 }

@@ -39,13 +39,16 @@ const (
 
 // openSavings goes on with those of before.
 func openSavings(path string, now func() time.Time, log *slog.Logger) *savings {
-	s := &savings{path: path, now: now, log: log, months: map[string]map[string]dashboards.Saved{}, quit: make(chan struct{})}
+	s := &savings{path: path, now: now, log: log, quit: make(chan struct{})}
 	b, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(b, &s.months)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		log.Warn("what was saved before is not known any more", "error", err)
+		s.months = nil
+	}
+	if s.months == nil { // or the file says null
 		s.months = map[string]map[string]dashboards.Saved{}
 	}
 	s.writer.Go(s.write)
@@ -124,6 +127,9 @@ func (s *savings) save() error {
 		err = os.Rename(s.path+".new", s.path)
 	}
 	if err != nil {
+		s.mu.Lock()
+		s.changed = true // and is tried again
+		s.mu.Unlock()
 		return fmt.Errorf("savings: %w", err)
 	}
 	return nil

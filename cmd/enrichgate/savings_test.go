@@ -59,23 +59,40 @@ func TestSavings(t *testing.T) {
 		if n := strings.Count(string(b), `"et"`); err != nil || n != monthsKept {
 			t.Errorf("%d months are kept, %v", n, err)
 		}
-		if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-			t.Error(err)
+		for _, damage := range []string{"{", "null", `{"2026-11": null}`} {
+			if err := os.WriteFile(path, []byte(damage), 0o600); err != nil {
+				t.Error(err)
+			}
+			s = openSavings(path, time.Now, log)
+			check(s, "after damage", 0, 0, 0)
+			s.add("et", parts)
+			if err := s.close(); err != nil {
+				t.Error(err)
+			}
+			s = openSavings(path, time.Now, log)
+			check(s, "begun anew", 8, 3, 4)
+			if err := s.close(); err != nil {
+				t.Error(err)
+			}
 		}
 		s = openSavings(path, time.Now, log)
-		check(s, "after damage", 0, 0, 0)
-		s.add("et", parts)
-		if err := s.close(); err != nil {
-			t.Error(err)
-		}
-		s = openSavings(path, time.Now, log)
-		check(s, "begun anew", 8, 3, 4)
 		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 			t.Error(err)
 		}
 		s.add("et", parts)
 		if err := s.close(); err == nil || strings.Contains(fmt.Sprint(err), "\n") {
 			t.Errorf("a directory that is gone: %v", err)
+		}
+		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+			t.Error(err)
+		}
+		if err := s.save(); err != nil {
+			t.Error(err)
+		}
+		s = openSavings(path, time.Now, log)
+		check(s, "the directory is back", 16, 6, 8)
+		if err := s.close(); err != nil {
+			t.Error(err)
 		}
 	})
 }
