@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestModel(t *testing.T) {
 		ops := map[string]func(){
 			"reserve": r.reserve, "reserve more": r.reserve, "reserve again": r.reserve, "settle": r.settle, "settle more": r.settle,
 			"tick": r.tick, "tick more": r.tick, "jump": r.jump, "crash": r.crash, "set used": r.setUsed, "reconcile": r.reconcile,
-			"resolve": r.resolve, "set limit": r.setLimit, "set floor": r.setFloor, "pause": r.pause,
+			"resolve": r.resolve, "set limit": r.setLimit, "set floor": r.setFloor, "pause": r.pause, "configure": r.configure,
 		}
 		names := slices.Sorted(maps.Keys(ops))
 		for range *modelSteps {
@@ -127,6 +128,22 @@ func (r *run) crash() {
 	last := r.l.head.Time
 	r.start()
 	r.m.crash(r.now(), last)
+}
+
+// configure changes figures while the ledger is at work: what is reserved stays
+// so, and what was spent is counted from the disk.
+func (r *run) configure() {
+	day, month := r.m.account.Limits[2], r.m.account.Limits[4]
+	next := drawAccount(r.T, day.Zone, day.ResetHour, month.ResetDay)
+	if rapid.Bool().Draw(r.T, "as it was") {
+		next = r.m.account
+	}
+	now := r.now()
+	r.must(r.l.Configure(map[string]Account{src: next}))
+	if !reflect.DeepEqual(next, r.m.account) {
+		r.m.recount(now, r.l.head.Time)
+	}
+	r.m.account, r.opts.Accounts = next, map[string]Account{src: next}
 }
 
 var order = Order{By: "test", Reason: "because"}

@@ -158,9 +158,18 @@ func (m *model) correct(l Limit, now instant, used int64) {
 	m.said[l.Window()] = s
 }
 
-// crash ends what is open in doubt, and forgets the steady time line: what was
-// settled is as old as the end of its minute says.
+// crash ends what is open in doubt, and counts from the disk.
 func (m *model) crash(now instant, last time.Time) {
+	m.recount(now, last)
+	for _, id := range slices.Sorted(maps.Keys(m.open)) {
+		m.settle(id, Uncertain, now)
+	}
+	m.quiet = now.steady
+}
+
+// recount forgets the steady time line: what was settled is as old as the end of
+// its minute says.
+func (m *model) recount(now instant, last time.Time) {
 	aged := func(at time.Time) time.Time { return now.steady.Add(-max(0, now.wall.Sub(at))) }
 	for i := range m.settled {
 		at := m.settled[i].stamp.Truncate(time.Minute).Add(time.Minute - 1)
@@ -176,10 +185,6 @@ func (m *model) crash(now instant, last time.Time) {
 		s.gone = l.Rolling && s.stamp.Before(start)
 		m.said[l.Window()] = s
 	}
-	for _, id := range slices.Sorted(maps.Keys(m.open)) {
-		m.settle(id, Uncertain, now)
-	}
-	m.quiet = now.steady
 }
 
 func (m *model) settle(id uint64, o Outcome, now instant) {
@@ -239,14 +244,19 @@ func modelAccount(t *rapid.T) Account {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return drawAccount(t, z, rapid.IntRange(0, 23).Draw(t, "hour"), rapid.IntRange(1, 28).Draw(t, "day"))
+}
+
+// drawAccount draws the figures: what may change without a window becoming another.
+func drawAccount(t *rapid.T, z *time.Location, hour, first int) Account {
 	day := rapid.Int64Range(20, 60).Draw(t, "per day")
 	return Account{
 		Limits: []Limit{
 			{Units: rapid.Int64Range(4, 10).Draw(t, "per minute"), Per: Minute, Rolling: true},
 			{Units: rapid.Int64Range(10, 20).Draw(t, "per hour"), Per: Hour, Zone: z},
-			{Units: day, Per: Day, Zone: z, ResetHour: rapid.IntRange(0, 23).Draw(t, "hour")},
+			{Units: day, Per: Day, Zone: z, ResetHour: hour},
 			{Units: day, Per: Day, Rolling: true},
-			{Units: rapid.Int64Range(60, 200).Draw(t, "per month"), Per: Month, Zone: z, ResetDay: rapid.IntRange(1, 28).Draw(t, "day")},
+			{Units: rapid.Int64Range(60, 200).Draw(t, "per month"), Per: Month, Zone: z, ResetDay: first},
 			{Bucket: "search", Units: rapid.Int64Range(5, 20).Draw(t, "searches"), Per: Day, Zone: z},
 			{Bucket: "search", Units: rapid.Int64Range(3, 5).Draw(t, "searches an hour"), Per: Hour, Rolling: true},
 		},

@@ -7,11 +7,14 @@ import (
 	"time"
 )
 
-// op is one request to the writer: a reservation (req), a command, or the
-// settlement of reservation id.
+// op is one request to the writer: a reservation (req), a command, new accounts,
+// or the settlement of reservation id.
 type op struct {
 	req     *Request
 	command func(*transaction) error
+	// accounts are to replace those that there are.
+	accounts map[string]Account
+
 	id      uint64
 	outcome Outcome
 	status  int

@@ -68,13 +68,15 @@ func (l *Ledger) nextLook(waiting, owed []*op) time.Duration {
 // turn decides and commits one batch, together with those who wait. It returns
 // who waits now and which settlements are still owed to the disk.
 func (l *Ledger) turn(batch, waiting []*op) (stillWaiting, owed []*op) {
-	var settles, commands, reserves []*op
+	var settles, commands, configs, reserves []*op
 	for _, o := range batch {
 		switch {
 		case o.req != nil:
 			reserves = append(reserves, o)
 		case o.command != nil:
 			commands = append(commands, o)
+		case o.accounts != nil:
+			configs = append(configs, o)
 		default:
 			settles = append(settles, o)
 		}
@@ -88,6 +90,9 @@ func (l *Ledger) turn(batch, waiting []*op) (stillWaiting, owed []*op) {
 			}
 		}
 		return l.expire(waiting), settles
+	}
+	for _, o := range configs {
+		o.answer(Decision{}, l.configure(o.accounts))
 	}
 	t := l.begin()
 	for _, o := range settles {
