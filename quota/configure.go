@@ -45,6 +45,7 @@ func (l *Ledger) configure(accounts map[string]Account) error {
 		return fmt.Errorf("ledger %s: %w", l.path, err)
 	}
 	for name := range changed {
+		fresh.accounts[name].quiet = l.accounts[name].quiet // which a restart would not know
 		l.accounts[name] = fresh.accounts[name]
 	}
 	l.opts.Accounts = next
