@@ -55,7 +55,7 @@ type enrichmentsView struct {
 
 // fates and triggers are what the filters offer.
 var (
-	fates    = [...]string{"enriched", "unchanged", "denied", "incomplete", "failed", "deferred"}
+	fates    = [...]string{"enriched", "unchanged", "not_found", "denied", "incomplete", "failed", "deferred"}
 	triggers = [...]string{"manual", "playbook", "auto", "api", "proxy"}
 )
 

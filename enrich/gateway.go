@@ -77,6 +77,9 @@ func New(c Config) *Gateway {
 	return g
 }
 
+// SetClients says which clients there are, for the metrics alone.
+func (g *Gateway) SetClients(names []string) { g.metrics.setClients(names) }
+
 // Request asks for what a source knows about an entity.
 type Request struct {
 	Entity Entity
@@ -180,7 +183,7 @@ func (g *Gateway) enrich(ctx context.Context, r Request) (Result, error) {
 	unchanged := Result{Bundle: original(r)}
 	levels, plan, err := g.plan(r.Entity)
 	if err != nil {
-		g.metrics.refused(err)
+		g.metrics.refused(err, g.worth(r.Entity))
 		return unchanged, err
 	}
 	result := Result{Parts: g.lookups(ctx, r, plan)}
@@ -204,6 +207,16 @@ func (g *Gateway) enrich(ctx context.Context, r Request) (Result, error) {
 	result.Bundle, result.Counts, result.Changed = out.Bundle, out.Counts, !out.Counts.Empty()
 	result.Source, result.Summary = g.source.Name(), g.words(r, result)
 	return result, nil
+}
+
+// worth is what an entity's lookups cost if none is in the cache; nothing when
+// it cannot be looked up.
+func (g *Gateway) worth(e Entity) (units int64) {
+	plan, _ := g.source.Plan(e)
+	for _, l := range plan {
+		units += l.Units
+	}
+	return units
 }
 
 // plan applies the policy, and lists the lookups that the entity needs.

@@ -16,12 +16,13 @@ import (
 // and until the time that it named when it asked for patience. All of this is
 // per source and shared by every request, and none of it costs a unit.
 type guard struct {
-	auth   *gobreaker.TwoStepCircuitBreaker[struct{}]
-	outage *gobreaker.TwoStepCircuitBreaker[struct{}]
+	auth, outage *breaker
 
 	mu    sync.Mutex
 	until time.Time // no call before
 }
+
+type breaker = gobreaker.TwoStepCircuitBreaker[struct{}]
 
 const (
 	// authPause is how long a refused key is left alone. One probe follows.
@@ -32,13 +33,13 @@ const (
 )
 
 func newGuard() *guard {
-	breaker := func(name string, pause time.Duration, row uint32) *gobreaker.TwoStepCircuitBreaker[struct{}] {
+	after := func(name string, pause time.Duration, row uint32) *breaker {
 		return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 			Name: name, MaxRequests: 1, Timeout: pause,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= row },
 		})
 	}
-	return &guard{auth: breaker("auth", authPause, 1), outage: breaker("outage", outagePause, outageRow)}
+	return &guard{auth: after("auth", authPause, 1), outage: after("outage", outagePause, outageRow)}
 }
 
 var (
@@ -55,6 +56,19 @@ func (g *guard) check() error {
 		return &callError{Class: ServerError, Err: errDown}
 	}
 	return nil
+}
+
+// state is that of both breakers together: a call goes only if both let it.
+func (g *guard) state() gobreaker.State {
+	auth, outage := g.auth.State(), g.outage.State()
+	switch {
+	case auth == gobreaker.StateOpen || outage == gobreaker.StateOpen:
+		return gobreaker.StateOpen
+	case auth == gobreaker.StateHalfOpen || outage == gobreaker.StateHalfOpen:
+		return gobreaker.StateHalfOpen
+	default:
+		return gobreaker.StateClosed
+	}
 }
 
 // admit claims the right to make one call; done must be told how it ended.

@@ -43,7 +43,9 @@ func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
 	if err := to.Received(ctx); err != nil {
 		return fmt.Errorf("reporting the start: %w", err)
 	}
-	began := g.now()
+	began, started := g.now(), time.Now()
+	g.metrics.inHand.Inc()
+	defer g.metrics.inHand.Dec()
 	result, err := Result{Bundle: original(m.Request)}, m.Problem
 	if err == nil {
 		result, err = g.Enrich(ctx, m.Request)
@@ -58,7 +60,7 @@ func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
 	if at, park := g.resumesAt(result); park {
 		parkErr := to.Park(ctx, at, fmt.Sprintf("%s. It resumes at %s", result.Summary, at.UTC().Format(time.RFC3339)))
 		if parkErr == nil {
-			g.metrics.handled(m.Trigger, Deferred, g.now().Sub(began))
+			g.metrics.handled(m.Trigger, Deferred, time.Since(started))
 			return nil
 		}
 		if !errors.Is(parkErr, ErrNotParked) {
@@ -82,7 +84,7 @@ func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
 	if err := to.Processed(ctx, text, fate.failed()); err != nil {
 		return fmt.Errorf("reporting the end: %w", err)
 	}
-	g.metrics.handled(m.Trigger, fate, g.now().Sub(began))
+	g.metrics.handled(m.Trigger, fate, time.Since(started))
 	if m.Trigger == quota.Playbook && fate.failed() {
 		// A playbook step has no work to complain on.
 		g.log.Warn("a playbook step was answered without all that was asked for", "playbook", m.Playbook, "entity", m.Entity.ID, "reason", text)
@@ -96,8 +98,10 @@ type Fate uint8
 const (
 	// Enriched: something was added.
 	Enriched Fate = iota
-	// Unchanged: the provider knows nothing, or nothing new.
+	// Unchanged: the provider knows nothing new.
 	Unchanged
+	// Unknown: the provider knows nothing at all.
+	Unknown
 	// Denied: by policy; nothing left the platform.
 	Denied
 	// Incomplete: a part is missing, the others were delivered.
@@ -109,7 +113,7 @@ const (
 	numFates
 )
 
-var fateNames = [numFates]string{"enriched", "unchanged", "denied", "incomplete", "failed", "deferred"}
+var fateNames = [numFates]string{"enriched", "unchanged", "not_found", "denied", "incomplete", "failed", "deferred"}
 
 // ParseFate reads a fate's name.
 func ParseFate(s string) (Fate, error) {
@@ -136,8 +140,11 @@ func fateOf(r Result, err error) Fate {
 	if err != nil {
 		return Failed
 	}
-	missing, barred := 0, 0
+	missing, barred, known := 0, 0, 0
 	for _, p := range r.Parts {
+		if p.Class == Found || p.Class == Partial {
+			known++
+		}
 		if p.Entry == nil {
 			missing++
 			if isBarred(p.Err) {
@@ -154,6 +161,8 @@ func fateOf(r Result, err error) Fate {
 		return Incomplete
 	case r.Changed:
 		return Enriched
+	case known == 0:
+		return Unknown
 	default:
 		return Unchanged
 	}

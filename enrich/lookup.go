@@ -103,7 +103,7 @@ func (g *Gateway) lookup(ctx context.Context, r Request, l Lookup) Part {
 	} else {
 		g.fetchShared(ctx, &p, r)
 	}
-	g.metrics.looked(r.Trigger, p)
+	g.metrics.looked(r, p)
 	return p
 }
 
@@ -201,10 +201,11 @@ func (g *Gateway) call(ctx context.Context, r Request, l Lookup, key cache.Key, 
 	limited, failed := 0, 0
 	alone := r.Verbatim
 	for {
+		began := time.Now()
 		if err := g.guard.wait(ctx, g.now, g.patience(r)); err != nil {
 			return nil, err
 		}
-		answer, err := g.attempt(ctx, r, l, key, alone, units)
+		answer, err := g.attempt(ctx, r, l, key, attemptOf{began: began, alone: alone, again: limited+failed > 0}, units)
 		if err != nil {
 			return nil, err
 		}
@@ -247,8 +248,18 @@ type attempted struct {
 	entry *cache.Entry
 }
 
+// attemptOf says which of a lookup's calls it is.
+type attemptOf struct {
+	// began is when it began to wait for its turn.
+	began time.Time
+	// alone keeps it out of a call about many values.
+	alone bool
+	// again says that it repeats one that failed.
+	again bool
+}
+
 // attempt makes one call: reserve, fetch, store, settle.
-func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Key, alone bool, units *int64) (attempted, error) {
+func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Key, of attemptOf, units *int64) (attempted, error) {
 	if err := g.guard.check(); err != nil {
 		return attempted{}, err
 	}
@@ -259,17 +270,23 @@ func (g *Gateway) attempt(ctx context.Context, r Request, l Lookup, key cache.Ke
 	if !d.Allowed {
 		return attempted{}, &refusedError{Decision: d, by: asked}
 	}
+	g.metrics.waitTime.Observe(time.Since(of.began).Seconds())
+	if of.again {
+		g.metrics.retries.Inc()
+	}
 	g.trace(StepReserved)
-	a := attempted{Answer: g.carrier.fetch(ctx, l, alone)}
+	a := attempted{Answer: g.carrier.fetch(ctx, l, of.alone)}
 	g.trace(StepAnswered)
 	if a.Class.Keep() && !a.AskAlone {
 		a.entry = g.keep(l, key, a.Answer)
 		g.trace(StepStored)
 	}
 	outcome := outcomeOf(a.Answer)
-	if outcome != quota.Void {
+	if outcome == quota.Void {
+		g.metrics.refund(a.Answer, l.Units)
+	} else {
 		*units += l.Units
-		g.metrics.paid(asked.Trigger, l.Units)
+		g.metrics.paid(asked, l.Units)
 	}
 	if err := g.ledger.Settle(d.ID, outcome, a.Status); err != nil {
 		// The units stay counted; the answer is paid for and good.

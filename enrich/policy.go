@@ -21,12 +21,19 @@ type Policy struct {
 
 // PolicyError says in one line why an entity is not looked up.
 type PolicyError struct {
-	// Kind is "tlp", "scope" or "private"; a metric label.
+	// Kind is one of the three below; a metric label.
 	Kind   string
 	Reason string
 }
 
 func (e *PolicyError) Error() string { return e.Reason }
+
+// Kinds of a PolicyError.
+const (
+	PolicyTLP     = "tlp"     // marked too strictly, or as nobody knows
+	PolicyScope   = "scope"   // a type that is not looked up here
+	PolicyPrivate = "private" // an address that means something only where it is
+)
 
 // CheckTLP returns the markings of the entity as levels, or a *PolicyError.
 func (p Policy) CheckTLP(e Entity) ([]stixconv.TLP, error) {
@@ -35,7 +42,7 @@ func (p Policy) CheckTLP(e Entity) ([]stixconv.TLP, error) {
 	for i, name := range e.TLP {
 		level, err := stixconv.ParseTLP(name)
 		if err != nil {
-			return nil, &PolicyError{Kind: "tlp", Reason: fmt.Sprintf("not looked up: its marking %.40q is no TLP level that this connector knows", name)}
+			return nil, &PolicyError{Kind: PolicyTLP, Reason: fmt.Sprintf("not looked up: its marking %.40q is no TLP level that this connector knows", name)}
 		}
 		levels = append(levels, level)
 		if i == 0 {
@@ -44,7 +51,7 @@ func (p Policy) CheckTLP(e Entity) ([]stixconv.TLP, error) {
 		strictest = stixconv.Max(strictest, level)
 	}
 	if strictest > p.MaxTLP {
-		return nil, &PolicyError{Kind: "tlp", Reason: fmt.Sprintf("not looked up: it is marked %s, and this connector's maximum is %s", strictest, p.MaxTLP)}
+		return nil, &PolicyError{Kind: PolicyTLP, Reason: fmt.Sprintf("not looked up: it is marked %s, and this connector's maximum is %s", strictest, p.MaxTLP)}
 	}
 	return levels, nil
 }
@@ -62,7 +69,7 @@ func (p Policy) CheckScope(e Entity) error {
 	if name == "" {
 		name = stix
 	}
-	return &PolicyError{Kind: "scope", Reason: fmt.Sprintf("not looked up: %.60q is outside of this connector's scope (%s)", name, strings.Join(p.Scope, ", "))}
+	return &PolicyError{Kind: PolicyScope, Reason: fmt.Sprintf("not looked up: %.60q is outside of this connector's scope (%s)", name, strings.Join(p.Scope, ", "))}
 }
 
 // stixType is the entity's STIX type, from its object or its id.

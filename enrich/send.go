@@ -3,6 +3,7 @@ package enrich
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // send makes one request for one lookup or for many, if the provider is not to
@@ -12,8 +13,10 @@ func (g *Gateway) send(ctx context.Context, ls []Lookup) []Answer {
 	if err != nil {
 		return each(len(ls), Answer{Class: classOf(err), Err: err})
 	}
-	began := g.now()
+	began := time.Now()
+	g.metrics.calling.Inc()
 	answers := g.fetch(ctx, ls)
+	g.metrics.calling.Dec()
 	class := answers[0].Class
 	for i := range answers {
 		a := &answers[i]
@@ -25,7 +28,7 @@ func (g *Gateway) send(ctx context.Context, ls []Lookup) []Answer {
 		}
 	}
 	done(class)
-	g.metrics.called(class, g.now().Sub(began))
+	g.metrics.called(ls[0].Endpoint, answers[0].Status, class, time.Since(began))
 	return answers
 }
 

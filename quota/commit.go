@@ -28,14 +28,13 @@ func (t *transaction) commit() error {
 	})
 	took := time.Since(began)
 	l.mu.Lock()
-	l.stats.CommitSeconds += took.Seconds()
+	l.commits.Observe(took.Seconds())
 	if err != nil {
 		l.stats.CommitErrors++
 		err = fmt.Errorf("%w: %v", ErrNotDurable, err)
 		l.broken = err
 		l.failed.Store(true)
 	} else {
-		l.stats.Commits++
 		l.stats.LastCommit, l.stats.Size = t.now.wall, size
 		l.head = h
 		for _, o := range t.grants {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -74,6 +75,8 @@ type Ledger struct {
 	// update runs one fsynced transaction; tests put a failing disk here.
 	update func(*bolt.DB, func(*bolt.Tx) error) error
 
+	commits prometheus.Histogram // by their duration
+
 	ops  chan *op      // to the writer
 	stop chan struct{} // closed by Close
 	done chan struct{} // closed by the writer on its way out
@@ -100,9 +103,8 @@ type Ledger struct {
 
 // Stats are the writer's counts.
 type Stats struct {
-	// Commits and CommitErrors count transactions; CommitSeconds is their total time.
-	Commits, CommitErrors uint64
-	CommitSeconds         float64
+	// CommitErrors are the transactions that the disk refused.
+	CommitErrors uint64
 	// Waiting requests wait for a limit to open.
 	Waiting int
 	// Entries that the audit log ever had, those that were pruned included.
@@ -122,7 +124,7 @@ func Open(path string, opts Options) (*Ledger, error) {
 	l := &Ledger{
 		path: path, opts: opts, update: (*bolt.DB).Update,
 		ops: make(chan *op, 1024), stop: make(chan struct{}), done: make(chan struct{}),
-		held: map[uint64]struct{}{},
+		held: map[uint64]struct{}{}, commits: newCommitTime(),
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

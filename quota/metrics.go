@@ -19,8 +19,16 @@ type Collector struct {
 	spent, uncertain, paused                *prometheus.Desc
 	clientLimit, clientUsed                 *prometheus.Desc
 	playbookLimit, playbookUsed             *prometheus.Desc
-	healthy, commits, commitErrors, size    *prometheus.Desc
-	commitSeconds, entries, waiting, last   *prometheus.Desc
+	healthy, commitErrors, size             *prometheus.Desc
+	entries, waiting, last                  *prometheus.Desc
+}
+
+// newCommitTime counts the transactions of one ledger by their duration.
+func newCommitTime() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "enrichgate_ledger_commit_duration_seconds", Help: "Time that a transaction took to be on disk, or to be refused.",
+		Buckets: []float64{.005, .025, .1, .5, 2.5},
+	})
 }
 
 // NewCollector makes a collector for the ledger.
@@ -48,9 +56,7 @@ func NewCollector(l *Ledger) *Collector {
 	c.playbookLimit = desc("playbook_budget_limit", "Units that a playbook's budget allows.", "source", "playbook", "window")
 	c.playbookUsed = desc("playbook_budget_used", "Units of a playbook's budget that are spent now.", "source", "playbook", "window")
 	c.healthy = desc("ledger_durable", "1 while the disk takes what the ledger writes; at 0 nothing is spent.")
-	c.commits = desc("ledger_commits_total", "Transactions written.")
 	c.commitErrors = desc("ledger_write_errors_total", "Transactions that the disk refused.")
-	c.commitSeconds = desc("ledger_commit_seconds_total", "Time spent writing transactions.")
 	c.size = desc("ledger_size_bytes", "Size of the ledger's file as of the last transaction.")
 	c.entries = desc("ledger_entries", "Entries of the audit log since it began.")
 	c.waiting = desc("ledger_waiting_requests", "Requests that wait for a limit to open.")
@@ -63,15 +69,13 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.all {
 		ch <- d
 	}
+	c.ledger.commits.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	counter := func(d *prometheus.Desc, v float64) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v)
 	}
 	for _, u := range c.ledger.Usage() {
 		c.source(&u, gauge)
@@ -82,9 +86,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.entries, float64(s.Entries))
 	gauge(c.waiting, float64(s.Waiting))
 	gauge(c.last, seconds(s.LastCommit))
-	counter(c.commits, float64(s.Commits))
-	counter(c.commitErrors, float64(s.CommitErrors))
-	counter(c.commitSeconds, s.CommitSeconds)
+	ch <- prometheus.MustNewConstMetric(c.commitErrors, prometheus.CounterValue, float64(s.CommitErrors))
+	c.ledger.commits.Collect(ch)
 }
 
 func (c *Collector) source(u *Usage, gauge func(*prometheus.Desc, float64, ...string)) {

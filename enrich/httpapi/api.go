@@ -25,6 +25,8 @@ type Config struct {
 	// ClientsChanged, if set, is called after a client was added, changed or
 	// revoked, so that the ledger learns of its budgets.
 	ClientsChanged func()
+	// Reload, if set, has the settings read again for by.
+	Reload func(by string) (Reloaded, error)
 	// AdminToken may do everything, ReadToken everything that spends and changes
 	// nothing. Without either, whoever reaches the listener may read.
 	AdminToken, ReadToken string
@@ -139,6 +141,7 @@ func (a *API) routes() []route {
 		{"POST", "/api/v1/clients", "clientAdd", admin, a.clientAdd},
 		{"DELETE", "/api/v1/clients/{client}", "clientRevoke", admin, a.clientRevoke},
 		{"PUT", "/api/v1/clients/{client}/budgets/{source}", "clientBudget", admin, a.clientBudget},
+		{"POST", "/api/v1/config/reload", "configReload", admin, a.configReload},
 		{"GET", "/api/v1/enrichments", "enrichments", reader | admin, a.enrichments},
 		{"GET", "/api/v1/events", "events", reader | admin, a.events},
 	}
@@ -158,7 +161,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
-	defer func() { a.cfg.Metrics.answered(proxyHandler, out.status, time.Since(began)) }()
+	defer func() { a.cfg.Metrics.answered(proxyHandler, r.Method, out.status, time.Since(began)) }()
 	a.proxy(out, r)
 }
 
@@ -168,7 +171,7 @@ func (a *API) guarded(op route, known []string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if out, ok := w.(*patientWriter); ok {
 			began := time.Now()
-			defer func() { a.cfg.Metrics.answered(op.name, out.status, time.Since(began)) }()
+			defer func() { a.cfg.Metrics.answered(op.name, r.Method, out.status, time.Since(began)) }()
 		}
 		if op.roles == 0 {
 			op.do(w, r, caller{})

@@ -98,7 +98,6 @@ func (c *Connector) dial(ctx context.Context, reg *Registration, purpose string)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s:%d: %w", reg.Broker.Host, reg.Broker.Port, wire.explain(err, tlsConfig))
 	}
-	c.metrics.connects.Inc()
 	return conn, nil
 }
 

@@ -69,7 +69,7 @@ type Config struct {
 	Registerer prometheus.Registerer
 
 	// These replace the constants in tests.
-	pingEvery, workPingEvery, receivedAfter, returnPause time.Duration
+	pingEvery, workPingEvery, watchQueueEvery, receivedAfter, returnPause time.Duration
 	// dialer replaces the network's in tests.
 	dialer func(ctx context.Context, network, address string) (net.Conn, error)
 }

@@ -38,6 +38,8 @@ type Connector struct {
 	pingSoon  chan struct{}
 	lastPing  atomic.Int64 // unix nanoseconds of the last good ping
 	listening atomic.Bool
+	// listened: it has listened to a queue before.
+	listened atomic.Bool
 	// refused: the platform does not let us in.
 	refused atomic.Bool
 	// holding counts messages whose results cannot be handed over just now.
@@ -57,6 +59,7 @@ type Connector struct {
 // New builds a Connector. It talks to nobody yet.
 func New(cfg Config) *Connector {
 	cfg.pingEvery = cmp.Or(cfg.pingEvery, pingEvery)
+	cfg.watchQueueEvery = cmp.Or(cfg.watchQueueEvery, watchQueueEvery)
 	cfg.workPingEvery = cmp.Or(cfg.workPingEvery, workPingEvery)
 	cfg.receivedAfter = cmp.Or(cfg.receivedAfter, receivedAfter)
 	cfg.returnPause = cmp.Or(cfg.returnPause, returnPause)

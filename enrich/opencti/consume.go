@@ -83,8 +83,7 @@ func (c *Connector) consumeSafely(ctx context.Context, in delivery, p publisher)
 
 // consume handles one message. A nil error means that it is done with.
 func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error {
-	c.metrics.inFlight.Inc()
-	defer c.metrics.inFlight.Dec()
+	c.metrics.lastMessage.SetToCurrentTime()
 	m, problem := decodeMessage(in.body)
 	key := m.key(c.cfg.ID)
 	t := &task{c: c, body: in.body, message: m, key: key, began: time.Now(), publish: p}

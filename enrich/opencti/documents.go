@@ -4,6 +4,14 @@ package opencti
 // same field of Query more than twice, or of Mutation more than once.
 type operation struct{ name, document string }
 
+// Names of operations whose document depends on the platform.
+const (
+	nameRegister = "RegisterConnector"
+	namePing     = "PingConnector"
+	nameRead     = "ReadForEnrichment"
+	nameBundle   = "StixBundlePush"
+)
+
 var (
 	opHealth = operation{"healthCheck", `query healthCheck { about { version } }`}
 
@@ -54,7 +62,7 @@ func opRegister(v version, s3 bool) operation {
 	if s3 && v.atLeast(6, 9, 10) {
 		storage = "\n      s3 { endpoint port use_ssl bucket_name bucket_region access_key secret_key }"
 	}
-	return operation{"RegisterConnector", `mutation RegisterConnector($input: RegisterConnectorInput) {
+	return operation{nameRegister, `mutation RegisterConnector($input: RegisterConnectorInput) {
   registerConnector(input: $input) {
     id connector_state connector_user_id` + jwks + `
     config {
@@ -69,11 +77,11 @@ func opRegister(v version, s3 bool) operation {
 // opPing leaves out what older platforms do not know.
 func opPing(v version) operation {
 	if !v.hasConnectorInfo() {
-		return operation{"PingConnector", `mutation PingConnector($id: ID!, $state: String) {
+		return operation{namePing, `mutation PingConnector($id: ID!, $state: String) {
   pingConnector(id: $id, state: $state) { id connector_state }
 }`}
 	}
-	return operation{"PingConnector", `mutation PingConnector($id: ID!, $state: String, $connectorInfo: ConnectorInfoInput) {
+	return operation{namePing, `mutation PingConnector($id: ID!, $state: String, $connectorInfo: ConnectorInfoInput) {
   pingConnector(id: $id, state: $state, connectorInfo: $connectorInfo) { id connector_state }
 }`}
 }
@@ -82,7 +90,7 @@ func opPing(v version) operation {
 // expects already. Each is a field of its own, so that one failing costs no other.
 func opRead(work, playbook bool) operation {
 	parameters, fields := readFields(work, playbook, "")
-	return operation{"ReadForEnrichment", "query ReadForEnrichment(" + parameters + ") {" + fields + "\n}"}
+	return operation{nameRead, "query ReadForEnrichment(" + parameters + ") {" + fields + "\n}"}
 }
 
 // opReadPair is opRead for two. Twice is as often as the platform lets a
@@ -90,7 +98,7 @@ func opRead(work, playbook bool) operation {
 func opReadPair(work, playbook bool) operation {
 	parameters, fields := readFields(work, playbook, "")
 	parameters2, fields2 := readFields(work, playbook, "2")
-	return operation{"ReadForEnrichment", "query ReadForEnrichment(" + parameters + ", " + parameters2 + ") {" + fields + fields2 + "\n}"}
+	return operation{nameRead, "query ReadForEnrichment(" + parameters + ", " + parameters2 + ") {" + fields + fields2 + "\n}"}
 }
 
 func readFields(work, playbook bool, suffix string) (parameters, fields string) {
@@ -122,11 +130,11 @@ func readFields(work, playbook bool, suffix string) (parameters, fields string) 
 // opPush: platforms before 6.5.7 cannot be told the work.
 func opPush(v version) operation {
 	if !v.atLeast(6, 5, 7) {
-		return operation{"StixBundlePush", `mutation StixBundlePush($connectorId: String!, $bundle: String!) {
+		return operation{nameBundle, `mutation StixBundlePush($connectorId: String!, $bundle: String!) {
   stixBundlePush(connectorId: $connectorId, bundle: $bundle)
 }`}
 	}
-	return operation{"StixBundlePush", `mutation StixBundlePush($connectorId: String!, $bundle: String!, $work_id: String) {
+	return operation{nameBundle, `mutation StixBundlePush($connectorId: String!, $bundle: String!, $work_id: String) {
   stixBundlePush(connectorId: $connectorId, bundle: $bundle, work_id: $work_id)
 }`}
 }

@@ -201,9 +201,9 @@ func TestTheBrokerTakesAMessageBack(t *testing.T) {
 	w.provider.gate = func(string) { <-gate }
 	works := w.burst(c.ID, 0, 1)
 	openctitest.Eventually(t, func() bool { n, _ := w.provider.bill(); return n == 1 }, "the call is made")
-	connects := g.Connectors()[0].metrics.connects
-	had := testutil.ToFloat64(connects)
-	openctitest.Eventually(t, func() bool { return testutil.ToFloat64(connects) > had }, "the channel was closed")
+	reconnects := g.Connectors()[0].metrics.reconnects
+	had := testutil.ToFloat64(reconnects)
+	openctitest.Eventually(t, func() bool { return testutil.ToFloat64(reconnects) > had }, "the channel was closed")
 	close(gate)
 	recovers(t, func() { w.done(works...) })
 	w.paidOnce(1)
@@ -333,8 +333,8 @@ func TestAResultIsTooLarge(t *testing.T) {
 			}
 			c := w.config("connector")
 			g, _ := w.run(c)
-			connects := g.Connectors()[0].metrics.connects
-			had := testutil.ToFloat64(connects)
+			reconnects := g.Connectors()[0].metrics.reconnects
+			had := testutil.ToFloat64(reconnects)
 			k := w.ended(w.ask(c.ID, host(0)))
 			said := strings.Join(k.Errors, " ")
 			if !strings.Contains(said, "note--") || !strings.Contains(said, "left out") || len(said) > 400 {
@@ -343,7 +343,7 @@ func TestAResultIsTooLarge(t *testing.T) {
 			if k.Expected != k.Processed || k.Expected < 3 {
 				t.Errorf("%v", k)
 			}
-			if now := testutil.ToFloat64(connects); now != had {
+			if now := testutil.ToFloat64(reconnects); now != had {
 				t.Errorf("%v connections were lost over it", now-had)
 			}
 			w.paidOnce(1)

@@ -20,13 +20,13 @@ const (
 // metrics of one connector. The registerer that it is given tells those of a
 // process apart, by the label connector.
 type metrics struct {
-	messages                    *prometheus.CounterVec // fate
-	inFlight                    prometheus.Gauge
-	bundles, pings, pingErrors  prometheus.Counter
-	retries, attempts, connects prometheus.Counter
-	sentAgain                   prometheus.Counter
-	connected, blocked          toggle
-	lastPing                    prometheus.Gauge
+	messages                      *prometheus.CounterVec // fate
+	lastMessage, waiting          prometheus.Gauge
+	bundles, pings, pingErrors    prometheus.Counter
+	retries, attempts, reconnects prometheus.Counter
+	sentAgain                     prometheus.Counter
+	connected, blocked            toggle
+	lastPing                      prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
@@ -43,21 +43,22 @@ func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
 	m := &metrics{
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_messages_total",
 			Help: "Messages from the listen queue by fate: done, refused (bad input, reported), unreadable (bad input, nobody to report to), returned (given back to the broker), parked (kept until the quota opens; it ends again later), looped (sent too often by itself, answered without work)."}, []string{"fate"}),
-		inFlight:   gauge("enrichgate_messages_inflight", "Messages in hand."),
-		bundles:    counter("enrichgate_bundles_sent_total", "Bundles handed to the worker and confirmed."),
-		pings:      counter("enrichgate_platform_pings_total", "Pings that OpenCTI answered."),
-		pingErrors: counter("enrichgate_platform_ping_errors_total", "Pings that OpenCTI did not answer."),
-		retries:    counter("enrichgate_platform_retries_total", "Requests to OpenCTI that were repeated because it did not answer, and results offered to RabbitMQ again."),
-		attempts:   counter("enrichgate_broker_connect_attempts_total", "Attempts to connect to RabbitMQ."),
-		connects:   counter("enrichgate_broker_connects_total", "Connections made to RabbitMQ."),
-		sentAgain:  counter("enrichgate_messages_sent_again_total", "Automatic messages about an entity that OpenCTI had sent by itself a short time before; they cost nothing while the answer is fresh."),
-		connected:  toggle{gauge("enrichgate_broker_connected", "1 while messages can arrive: the listen queue is consumed, or the callback is served.")},
-		blocked:    toggle{gauge("enrichgate_broker_blocked", "1 while RabbitMQ takes no messages because it is short of memory or disk; none are begun then.")},
-		lastPing:   gauge("enrichgate_platform_last_ping_timestamp_seconds", "Time of the last ping that OpenCTI answered; 0 before the first."),
+		lastMessage: gauge("enrichgate_last_message_timestamp_seconds", "Time at which the last message came; 0 before the first."),
+		waiting:     gauge("enrichgate_queue_messages", "Messages that wait in the listen queue, those in hand and those parked not among them, as RabbitMQ last said; 0 where messages come over HTTP."),
+		bundles:     counter("enrichgate_bundles_sent_total", "Bundles handed to the worker and confirmed."),
+		pings:       counter("enrichgate_platform_pings_total", "Pings that OpenCTI answered."),
+		pingErrors:  counter("enrichgate_platform_ping_errors_total", "Pings that OpenCTI did not answer."),
+		retries:     counter("enrichgate_platform_retries_total", "Requests to OpenCTI that were repeated because it did not answer, and results offered to RabbitMQ again."),
+		attempts:    counter("enrichgate_broker_connect_attempts_total", "Attempts to connect to RabbitMQ."),
+		reconnects:  counter("enrichgate_broker_reconnects_total", "Times that the listen queue was consumed again after the connection to RabbitMQ had ended."),
+		sentAgain:   counter("enrichgate_messages_sent_again_total", "Automatic messages about an entity that OpenCTI had sent by itself a short time before; they cost nothing while the answer is fresh."),
+		connected:   toggle{gauge("enrichgate_broker_connected", "1 while messages can arrive: the listen queue is consumed, or the callback is served.")},
+		blocked:     toggle{gauge("enrichgate_broker_blocked", "1 while RabbitMQ takes no messages because it is short of memory or disk; none are begun then.")},
+		lastPing:    gauge("enrichgate_platform_last_ping_timestamp_seconds", "Time of the last ping that OpenCTI answered; 0 before the first."),
 	}
-	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_messages_parked",
+	parked := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_messages_parked",
 		Help: "Messages that wait, on disk, for their quota to open."}, func() float64 { return float64(c.lot.size()) })
-	r.MustRegister(waiting, m.messages)
+	r.MustRegister(parked, m.messages)
 	for _, f := range []string{messageDone, messageRefused, messageUnreadable, messageReturned, messageParked, messageLooped} {
 		m.messages.WithLabelValues(f)
 	}
@@ -76,6 +77,49 @@ func (f toggle) set(yes bool) {
 }
 
 func (m *metrics) message(fate string) { m.messages.WithLabelValues(fate).Inc() }
+
+// ObserveRequests gives the histogram of requests to the platform, for a
+// ClientConfig. Operations are what they are for, not their names, of which
+// there are too many for a histogram.
+func ObserveRequests(r prometheus.Registerer) func(operation string, took time.Duration, err error) {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "enrichgate_platform_request_duration_seconds",
+		Help:    "Duration of requests to OpenCTI by what they are for: register, ping, read (entities), work (its steps and its end), result (bundles and playbook steps), name (people and playbooks).",
+		Buckets: []float64{.1, 1, 10}}, []string{"operation"})
+	r.MustRegister(h)
+	for _, purpose := range []string{purposeRegister, purposePing, purposeRead, purposeWork, purposeResult, purposeName} {
+		h.WithLabelValues(purpose)
+	}
+	return func(operation string, took time.Duration, _ error) {
+		h.WithLabelValues(purposeOf(operation)).Observe(took.Seconds())
+	}
+}
+
+// What operations are for.
+const (
+	purposeRegister = "register"
+	purposePing     = "ping"
+	purposeRead     = "read"
+	purposeWork     = "work"
+	purposeResult   = "result"
+	purposeName     = "name"
+)
+
+func purposeOf(operation string) string {
+	switch operation {
+	case opHealth.name, nameRegister:
+		return purposeRegister
+	case namePing:
+		return purposePing
+	case nameRead:
+		return purposeRead
+	case opPerson.name, opPlaybook.name:
+		return purposeName
+	case opStep.name, opUpload.name, opDraft.name, nameBundle:
+		return purposeResult
+	default:
+		return purposeWork
+	}
+}
 
 // pinged notes that the platform answered.
 func (m *metrics) pinged(at *atomic.Int64) {

@@ -37,6 +37,9 @@ func (c *Connector) sessions(ctx context.Context) {
 	}
 }
 
+// watchQueueEvery is how often RabbitMQ is asked how many messages wait.
+const watchQueueEvery = 15 * time.Second
+
 const (
 	// reregisterPause keeps a broker that stays away from making us register all the time.
 	reregisterPause = 10 * time.Second
@@ -88,6 +91,8 @@ func (c *Connector) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var watching sync.WaitGroup
+	defer watching.Wait()                                 // it ends with the connection
 	defer conn.CloseDeadline(time.Now().Add(dialTimeout)) //nolint:errcheck // already closed when the broker went away
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	in, err := conn.Channel()
@@ -104,7 +109,10 @@ func (c *Connector) session(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("consuming %s: %w", reg.Listen, err)
 	}
-	c.setListening(true)
+	if c.setListening(true); c.listened.Swap(true) {
+		c.metrics.reconnects.Inc()
+	}
+	watching.Go(func() { c.watchQueue(conn, reg.Listen) })
 	handlers.Go(func() { c.resume(taking, work, out) })
 	giveUp := func() {
 		stopWork()
@@ -148,6 +156,31 @@ func (c *Connector) session(ctx context.Context) error {
 		case <-ctx.Done():
 			c.drain(in, tag, deliveries, &handlers, giveUp)
 			return nil
+		}
+	}
+}
+
+// watchQueue asks how many messages wait, over a channel of its own: one on
+// which something is refused is closed. It ends with the connection.
+func (c *Connector) watchQueue(conn *amqp.Connection, queue string) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return // the connection has ended, and says so itself
+	}
+	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	tick := time.NewTicker(c.cfg.watchQueueEvery)
+	defer tick.Stop()
+	for {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		if err != nil {
+			c.log.Debug("RabbitMQ does not say how many messages wait", "error", err)
+			return
+		}
+		c.metrics.waiting.Set(float64(q.Messages))
+		select {
+		case <-tick.C:
+		case <-closed:
+			return
 		}
 	}
 }

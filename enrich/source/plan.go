@@ -22,7 +22,7 @@ func (s *Source) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
 				return nil, err
 			}
 			if s.private && strings.HasPrefix(k.stix, "ipv") && enrich.IsPrivate(value) {
-				return nil, &enrich.PolicyError{Kind: "private", Reason: "not looked up: it is a private address"}
+				return nil, &enrich.PolicyError{Kind: enrich.PolicyPrivate, Reason: "not looked up: it is a private address"}
 			}
 			plan = append(plan, s.lookup(l, value))
 			break

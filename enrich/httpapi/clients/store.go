@@ -55,6 +55,34 @@ func (s *Store) Close() error {
 	return s.saveLocked(s.records)
 }
 
+// Reload reads the file again: somebody else wrote it. back undoes that. A file
+// that is gone or cannot be understood changes nothing.
+func (s *Store) Reload() (back func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.records
+	records, err := read(s.path)
+	if err == nil && records == nil && len(before) > 0 {
+		err = fmt.Errorf("clients: %s is gone", s.path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(records, byName)
+	for i, r := range records {
+		j := slices.IndexFunc(before, func(b record) bool { return b.Name == r.Name && b.TokenSHA256 == r.TokenSHA256 })
+		if j >= 0 && s.seen {
+			records[i].LastUsedAt = before[j].LastUsedAt // later than the file's
+		}
+	}
+	s.records = records
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.records = before
+	}, nil
+}
+
 // List is every client, by name.
 func (s *Store) List() []Client {
 	s.mu.Lock()

@@ -19,7 +19,7 @@ func (s *Source) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
 			return nil, err
 		}
 		if s.skipPrivate && enrich.IsPrivate(value) {
-			return nil, &enrich.PolicyError{Kind: "private", Reason: "not looked up: it is a private address"}
+			return nil, &enrich.PolicyError{Kind: enrich.PolicyPrivate, Reason: "not looked up: it is a private address"}
 		}
 		return s.lookups(value, e.Type), nil
 	case "domain-name":
