@@ -64,7 +64,7 @@ func (c *cli) reading(env *environment, command string) (*access, error) {
 }
 
 func (c *cli) open(env *environment, s settings.Settings, need settings.Need, command string) (*access, error) {
-	a, err := openApp(s, newLog(env, s), command, nil)
+	a, err := openApp(s, newLog(env.stderr, s, s.LogLevel), command, nil)
 	var held *heldError
 	switch {
 	case errors.As(err, &held):

@@ -153,13 +153,13 @@ func TestHTTP(t *testing.T) {
 	}
 	// No secret in anything that is answered or kept.
 	_, metrics := b.get(t, "/metrics", httpToken, "")
-	files, err := os.ReadDir(b.settings.DataDir)
+	files, err := os.ReadDir(b.settings().DataDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := metrics + body
 	for _, f := range files {
-		if content, err := os.ReadFile(filepath.Join(b.settings.DataDir, f.Name())); err == nil {
+		if content, err := os.ReadFile(filepath.Join(b.settings().DataDir, f.Name())); err == nil {
 			all += string(content)
 		}
 	}

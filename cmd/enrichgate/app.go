@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/enrichgate/enrichgate/cache"
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
@@ -23,8 +26,9 @@ import (
 // app is what every command that touches the data directory shares: one ledger
 // and one cache, and a gateway for each source on them.
 type app struct {
-	settings settings.Settings
-	log      *slog.Logger
+	// current are the settings that hold; a reload replaces them.
+	current atomic.Pointer[settings.Settings]
+	log     *slog.Logger
 	// now dates the books: spending, answers, pauses. The demo's runs faster.
 	now      func() time.Time
 	registry *prometheus.Registry
@@ -41,7 +45,12 @@ type app struct {
 	// decisions are the same as recent, as the page shows them.
 	decisions *recentDecisions
 	savings   *savings
+	metrics   http.Handler
+	reload    *reloader
 }
+
+// settings are those that hold now.
+func (a *app) settings() *settings.Settings { return a.current.Load() }
 
 // openApp takes the data directory and opens everything in it. trace may be nil.
 func openApp(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step)) (*app, error) {
@@ -51,15 +60,18 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 // openAppAt is openApp by another clock.
 func openAppAt(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step), now func() time.Time) (a *app, err error) {
 	a = &app{
-		settings: s, log: log, now: now, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{},
+		log: log, now: now, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{},
 		recent: httpapi.NewRecent(), decisions: newRecentDecisions(s.Sources),
 	}
+	a.current.Store(&s)
+	a.metrics = promhttp.InstrumentMetricHandler(a.registry, promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
+	a.reload = newReloader(a)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), unitPrices(s), persistence(s.DataDir))
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), sourceInfo(s), unitPrices(s), persistence(s.DataDir))
 	a.requests = httpapi.NewMetrics(a.registry)
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
@@ -69,7 +81,7 @@ func openAppAt(s settings.Settings, log *slog.Logger, command string, trace func
 		return a, err
 	}
 	if a.ledger, err = quota.Open(a.dir.file(fileLedger), quota.Options{
-		Accounts: a.accounts(), Retention: s.LedgerRetention, Values: quota.Values(s.AuditValues), Now: a.now,
+		Accounts: a.accountsOf(&s), Retention: s.LedgerRetention, Values: quota.Values(s.AuditValues), Now: a.now,
 	}); err != nil {
 		return a, fmt.Errorf("ledger: %w", err)
 	}
@@ -101,7 +113,7 @@ func (a *app) openSource(s *settings.Source, trace func(enrich.Step)) error {
 		return fmt.Errorf("%s: %w", s.Spec.Name, err)
 	}
 	policy, err := policyOf(s)
-	source := tunedSource{Source: opened, settings: s, policy: policy}
+	source := tunedSource{Source: opened, policy: policy, settings: func() *settings.Source { return a.settings().Sources[s.Spec.Name] }}
 	a.sources = append(a.sources, source) // to be closed, whatever follows
 	if err != nil {
 		return err
@@ -110,10 +122,12 @@ func (a *app) openSource(s *settings.Source, trace func(enrich.Step)) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Spec.Name, err)
 	}
-	a.gateways[s.Spec.Name] = enrich.New(enrich.Config{
+	gateway := enrich.New(enrich.Config{
 		Source: source, Cache: a.cache, Ledger: a.ledger, Policy: policy, Log: a.log, Registerer: a.registry, Trace: trace,
 		Exhaustion: exhaustion, MaxWait: s.MaxWait, Observe: a.observe, Now: a.now,
 	})
+	gateway.SetClients(a.clientsOf(s.Spec.Name))
+	a.gateways[s.Spec.Name] = gateway
 	return nil
 }
 
@@ -161,17 +175,17 @@ func (a *app) observe(d enrich.Decided) {
 	a.savings.add(d.Source, d.Result.Parts)
 }
 
-// accounts is what the sources may spend. A command that was given no key still
+// accountsOf is what the sources may spend. A command that was given no key still
 // wants to see the books: then every source has its account.
-func (a *app) accounts() map[string]quota.Account {
-	enabled := a.settings.Enabled()
+func (a *app) accountsOf(s *settings.Settings) map[string]quota.Account {
+	enabled := s.Enabled()
 	all := map[string]quota.Account{}
-	for name, source := range a.settings.Sources {
+	for name, source := range s.Sources {
 		if !source.Enabled && len(enabled) > 0 {
 			continue
 		}
 		account := source.Account()
-		account.Clients = a.clientBudgets(name)
+		account.Clients = a.clientBudgets(source)
 		all[name] = account
 	}
 	return all
@@ -179,19 +193,30 @@ func (a *app) accounts() map[string]quota.Account {
 
 // clientBudgets are those of config.yml, and those that were given to clients,
 // which win.
-func (a *app) clientBudgets(source string) map[string][]quota.Limit {
-	budgets := maps.Clone(a.settings.Sources[source].ClientBudgets)
+func (a *app) clientBudgets(s *settings.Source) map[string][]quota.Limit {
+	budgets := maps.Clone(s.ClientBudgets)
 	if budgets == nil {
 		budgets = map[string][]quota.Limit{}
 	}
-	maps.Copy(budgets, a.clients.Budgets(source))
+	maps.Copy(budgets, a.clients.Budgets(s.Spec.Name))
 	return budgets
+}
+
+// clientsOf are the names of those who may ask a source.
+func (a *app) clientsOf(source string) (names []string) {
+	for _, c := range a.clients.List() {
+		if c.May(source) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // clientsChanged gives the ledger the clients' budgets as they are now.
 func (a *app) clientsChanged() {
 	for _, s := range a.sources {
-		if err := a.ledger.SetClients(s.Name(), a.clientBudgets(s.Name())); err != nil {
+		a.gateways[s.Name()].SetClients(a.clientsOf(s.Name()))
+		if err := a.ledger.SetClients(s.Name(), a.clientBudgets(s.settings())); err != nil {
 			a.log.Error("the ledger could not be told of the clients' budgets; they hold from the next start", "source", s.Name(), "error", err)
 		}
 	}

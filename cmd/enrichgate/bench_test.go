@@ -134,7 +134,7 @@ func startBenchDaemon(b *testing.B, platform, paid, id, dir string) (stop func()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, s, slog.New(slog.DiscardHandler), nil) }()
+	go func() { done <- serving{settings: s, log: slog.New(slog.DiscardHandler), now: time.Now}.run(ctx) }()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -89,7 +89,7 @@ func TestClientCommands(t *testing.T) {
 	}
 	b.shut(t)
 	commands("directory")
-	file, err := os.ReadFile(filepath.Join(b.settings.DataDir, fileClients))
+	file, err := os.ReadFile(filepath.Join(b.settings().DataDir, fileClients))
 	if err != nil {
 		t.Fatal(err)
 	}

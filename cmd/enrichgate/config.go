@@ -3,14 +3,17 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/output"
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich/httpapi"
 )
 
 type configCmd struct {
 	Check  configCheckCmd  `cmd:"" help:"Check all settings without starting anything."`
 	Print  configPrintCmd  `cmd:"" help:"Print every setting, its value and where it comes from; no secrets."`
+	Reload configReloadCmd `cmd:"" help:"Have the running daemon read its settings again; it says what holds now and what needs a restart."`
 	Schema configSchemaCmd `cmd:"" help:"Print the JSON Schema of the settings, as OpenCTI's catalogue wants it."`
 	Docs   configDocsCmd   `cmd:"" help:"Print the tables of settings as Markdown, or the sample files."`
 }
@@ -59,6 +62,31 @@ func (p configPrintCmd) Run(env *environment, c *cli) error {
 		}
 	}
 	return w.Close()
+}
+
+type configReloadCmd struct{}
+
+// Run has the daemon read its settings again.
+func (configReloadCmd) Run(env *environment, c *cli) error {
+	way, _, err := c.running(env)
+	if err != nil {
+		return err
+	}
+	defer way.client.CloseIdleConnections()
+	var done httpapi.Reloaded
+	if err := way.call(env.ctx, request{method: http.MethodPost, path: "/api/v1/config/reload"}, &done); err != nil {
+		return err
+	}
+	for _, name := range done.Taken {
+		fmt.Fprintln(env.stdout, "taken:", name)
+	}
+	for _, name := range done.NeedsRestart {
+		fmt.Fprintln(env.stdout, "needs a restart:", name)
+	}
+	if len(done.Taken)+len(done.NeedsRestart) == 0 {
+		env.say("nothing has changed")
+	}
+	return nil
 }
 
 type configSchemaCmd struct{}

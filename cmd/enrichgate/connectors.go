@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,12 +32,12 @@ func (all registrations) healthy() map[string]error {
 
 // connectors makes the platform's side.
 func (a *app) connectors(journal *opencti.Journal) (registrations, error) {
-	client, err := platformClient(a.settings)
+	client, err := platformClient(*a.settings(), opencti.ObserveRequests(a.registry))
 	if err != nil {
 		return registrations{}, err
 	}
 	var all []opencti.Config
-	for _, c := range a.settings.Connectors {
+	for _, c := range a.settings().Connectors {
 		config, err := a.connector(c, client, journal)
 		if err != nil {
 			return registrations{}, err
@@ -49,7 +50,7 @@ func (a *app) connectors(journal *opencti.Journal) (registrations, error) {
 
 // connector makes one registration, bound to the gateway of its source.
 func (a *app) connector(c settings.Connector, client *opencti.Client, journal *opencti.Journal) (opencti.Config, error) {
-	s := a.settings
+	s := a.settings()
 	policy, err := connectorPolicy(s.Sources[c.Source], c)
 	if err != nil {
 		return opencti.Config{}, err
@@ -115,12 +116,13 @@ func callbackAddress(c settings.Connector) string {
 }
 
 // platformClient is the GraphQL client, with the operator's idea of TLS.
-func platformClient(s settings.Settings) (*opencti.Client, error) {
+// observe may be nil.
+func platformClient(s settings.Settings, observe func(operation string, took time.Duration, err error)) (*opencti.Client, error) {
 	client, headers, err := platformHTTP(s)
 	if err != nil {
 		return nil, err
 	}
-	return opencti.NewClient(opencti.ClientConfig{URL: s.OpenCTIURL, Token: s.OpenCTIToken.Reveal(), Headers: headers, HTTP: client}), nil
+	return opencti.NewClient(opencti.ClientConfig{URL: s.OpenCTIURL, Token: s.OpenCTIToken.Reveal(), Headers: headers, HTTP: client, Observe: observe}), nil
 }
 
 // platformHTTP is how the platform is spoken to: which certificates are

@@ -114,7 +114,7 @@ func startDemoDaemon(ctx context.Context, s settings.Settings, log *demoLog, clo
 	ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(d.ended)
-		d.err = serveAt(ctx, s, log.logger(), nil, clock.now)
+		d.err = serving{settings: s, log: log.logger(), now: clock.now}.run(ctx)
 	}()
 	return d
 }

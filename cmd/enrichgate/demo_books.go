@@ -61,15 +61,16 @@ type tally struct {
 }
 
 func (f figures) tally() tally {
-	const messages, lookups, denied = "enrichgate_enrichments_total", "enrichgate_cache_requests_total", "enrichgate_policy_denials_total"
+	const messages, lookups = "enrichgate_enrichments_total", "enrichgate_cache_requests_total"
+	const denied, saved = "enrichgate_policy_denials_total", "enrichgate_quota_units_saved_total"
 	return tally{
 		messages: f.sum(messages), playbook: f.sum(messages, `trigger="playbook"`), manual: f.sum(messages, `trigger="manual"`),
 		failed: f.sum(messages, `outcome="failed"`) + f.sum(messages, `outcome="incomplete"`),
-		asked:  f.sum(lookups, `result="miss"`), cached: f.sum(lookups, `result="hit"`) + f.sum(lookups, `result="negative"`),
+		asked:  f.sum(lookups, `result="miss"`) + f.sum(lookups, `result="bypass"`), cached: f.sum(lookups, `result="hit"`) + f.sum(lookups, `result="negative"`),
 		shared: f.sum(lookups, `result="shared"`), stale: f.sum(lookups, `result="stale"`), none: f.sum(lookups, `result="none"`),
-		unknown: f.sum(lookups, `result="negative"`) + f.sum("enrichgate_upstream_requests_total", `class="not_found"`),
-		saved:   f.sum("enrichgate_quota_units_saved_total"),
-		tlp:     f.sum(denied, `reason="tlp"`), scope: f.sum(denied, `reason="scope"`), refused: f.sum(denied, `reason="quota"`),
+		unknown: f.sum(lookups, `result="negative"`) + f.sum("enrichgate_upstream_answers_total", `class="not_found"`),
+		saved:   f.sum(saved) - f.sum(saved, `reason="policy"`),
+		tlp:     f.sum(denied, `reason="tlp"`), scope: f.sum(denied, `reason="scope"`), refused: f.sum(denied, `reason="quota"`) + f.sum(denied, `reason="reserve"`) + f.sum(denied, `reason="paused"`),
 	}
 }
 
@@ -174,7 +175,7 @@ func (b *demoBooks) balance(ctx context.Context) (balance, error) {
 
 // booksOnDisk reads the ledger that a daemon left behind.
 func booksOnDisk(env *environment, s settings.Settings, clock demoClock) (answer httpapi.QuotaAnswer, err error) {
-	a, err := openAppAt(s, newLog(env, s), "demo", nil, clock.now)
+	a, err := openAppAt(s, newLog(env.stderr, s, s.LogLevel), "demo", nil, clock.now)
 	if err != nil {
 		return answer, err
 	}

@@ -48,7 +48,7 @@ func child(kill string) int {
 			select {} // dead, as soon as the kernel comes to it
 		}
 	}
-	if err := serve(context.Background(), s, newLog(&environment{stderr: os.Stderr}, s), trace); err != nil {
+	if err := (serving{settings: s, log: newLog(os.Stderr, s, s.LogLevel), trace: trace, now: time.Now}).run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -36,7 +36,7 @@ func (a *app) page(checks func() map[string]error) *dashboards.Page {
 	b := &pageBackend{app: a, recent: a.decisions, checks: checks, drawn: map[string]drawn{}}
 	return dashboards.New(dashboards.Config{
 		Reader: b, Decisions: a.decisions, Books: b, Answers: b, Admin: b,
-		ReadToken: a.settings.ReadToken.Reveal(), AdminToken: a.settings.AdminToken.Reveal(), Version: version(), Log: a.log, Shown: a.now,
+		ReadToken: a.settings().ReadToken.Reveal(), AdminToken: a.settings().AdminToken.Reveal(), Version: version(), Log: a.log, Shown: a.now,
 	})
 }
 

@@ -19,7 +19,7 @@ func (b *pageBackend) State(context.Context) dashboards.State {
 	now := b.app.now()
 	usages := b.app.ledger.Usage()
 	s := dashboards.State{At: now, Cache: b.cacheStats(), Health: b.health()}
-	for _, source := range b.app.settings.Enabled() {
+	for _, source := range b.app.settings().Enabled() {
 		i := slices.IndexFunc(usages, func(u quota.Usage) bool { return u.Source == source.Spec.Name })
 		if i >= 0 {
 			s.Sources = append(s.Sources, b.source(source, usages[i], now))
@@ -214,7 +214,7 @@ func (b *pageBackend) cacheStats() dashboards.CacheStats {
 
 // health is every check of readiness, the disk's part in it, and the providers.
 func (b *pageBackend) health() []dashboards.Check {
-	room := "make room on the volume of " + b.app.settings.DataDir + "."
+	room := "make room on the volume of " + b.app.settings().DataDir + "."
 	ledger := dashboards.Check{Name: "ledger", Says: "durable"}
 	if last := b.app.ledger.Stats().LastCommit; !last.IsZero() {
 		ledger.Says = "durable, last saved " + last.UTC().Format("15:04:05")
@@ -231,7 +231,7 @@ func (b *pageBackend) health() []dashboards.Check {
 		}
 		all = append(all, c)
 	}
-	for _, s := range b.app.settings.Enabled() {
+	for _, s := range b.app.settings().Enabled() {
 		g := b.app.gateways[s.Spec.Name]
 		if g == nil {
 			continue

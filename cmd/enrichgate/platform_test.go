@@ -54,7 +54,7 @@ func TestPlatformsCertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client, err := platformClient(s)
+		client, err := platformClient(s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,3 +20,20 @@ func unitPrices(s settings.Settings) prometheus.Collector {
 	}
 	return g
 }
+
+// sourceInfo names the sources that are switched on, and what they are counted in.
+func sourceInfo(s settings.Settings) prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "enrichgate_source_info",
+		Help: "Always 1; what a source is counted in: call (each costs one unit) or unit (their prices differ), and the currency of its price."},
+		[]string{"source", "unit", "currency"})
+	for _, source := range s.Enabled() {
+		unit := "call"
+		for _, endpoint := range source.Endpoints {
+			if endpoint.Units != 1 {
+				unit = "unit"
+			}
+		}
+		g.WithLabelValues(source.Spec.Name, unit, source.Currency).Set(1)
+	}
+	return g
+}

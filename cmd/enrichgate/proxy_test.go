@@ -85,7 +85,7 @@ func TestProxyOfTheDaemon(t *testing.T) {
 	if code, out, errs := said(t, b.environ, "quota", "--jq", ".[0].used"); code != 0 || out != "20\n" {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	again, err := openApp(b.settings, slog.New(slog.DiscardHandler), "run", nil)
+	again, err := openApp(*b.settings(), slog.New(slog.DiscardHandler), "run", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,12 +102,12 @@ func TestProxyOfTheDaemon(t *testing.T) {
 	if err := again.close(); err != nil {
 		t.Fatal(err)
 	}
-	files, err := os.ReadDir(b.settings.DataDir)
+	files, err := os.ReadDir(b.settings().DataDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if content, err := os.ReadFile(filepath.Join(b.settings.DataDir, f.Name())); err == nil {
+		if content, err := os.ReadFile(filepath.Join(b.settings().DataDir, f.Name())); err == nil {
 			told += string(content)
 		}
 	}

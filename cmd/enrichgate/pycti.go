@@ -47,8 +47,8 @@ func newPyctiMetrics(from prometheus.Gatherer, namespace, subsystem string) *pyc
 			return o.sum("enrichgate_enrichments_total", "outcome", "failed", "incomplete") + o.sum("enrichgate_messages_total", "fate", "refused", "unreadable")
 		}},
 		{"client_errors_total", "Number of client errors", func(o ownMetrics) float64 {
-			all := o.sum("enrichgate_upstream_requests_total", "")
-			return all - o.sum("enrichgate_upstream_requests_total", "class", "found", "partial", "not_found", "invalid_input")
+			all := o.sum("enrichgate_upstream_answers_total", "")
+			return all - o.sum("enrichgate_upstream_answers_total", "class", "found", "partial", "not_found", "invalid_input")
 		}},
 	} {
 		m.counters = append(m.counters, pyctiCounter{prometheus.NewDesc(name(c.name), c.help, nil, nil), c.sum})
@@ -79,7 +79,7 @@ func (m *pyctiMetrics) Collect(ch chan<- prometheus.Metric) {
 	switch {
 	case own.sum("enrichgate_broker_connected", "") == 0:
 		is = "stopped"
-	case own.sum("enrichgate_messages_inflight", "") > 0:
+	case own.sum("enrichgate_enrichments_inflight", "") > 0:
 		is = "running"
 	}
 	for _, state := range []string{"idle", "running", "stopped"} {

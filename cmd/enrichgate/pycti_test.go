@@ -18,7 +18,7 @@ func TestPythonClientsMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := b.settings
+	s := *b.settings()
 	s.MetricsPort, s.MetricsNamespace, s.MetricsSubsystem = port, "opencti", "et"
 	sent := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_bundles_sent_total"}, []string{"connector"})
 	connected := prometheus.NewGauge(prometheus.GaugeOpts{Name: "enrichgate_broker_connected"})

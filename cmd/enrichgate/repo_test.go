@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich/opencti"
@@ -237,13 +240,13 @@ func TestReadmeMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(enrichgate_[a-z_]+)").FindAllStringSubmatch(readme(t), -1) {
-		documented[m[1]] = false
+	documented, rows := map[string]bool{}, map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(enrichgate_[a-z_]+)` .*$").FindAllStringSubmatch(readme(t), -1) {
+		documented[m[1]], rows[m[1]] = false, m[0]
 	}
 	// Families without a series yet are registered all the same.
 	lazy := []string{"enrichgate_quota_unit_price", "enrichgate_cache_entries", "enrichgate_cache_evictions_total", "enrichgate_cache_size_bytes", "enrichgate_ledger_drift", "enrichgate_quota_forecast_exhaustion_timestamp_seconds",
-		"enrichgate_client_budget_limit", "enrichgate_client_budget_used", "enrichgate_playbook_budget_limit", "enrichgate_playbook_budget_used"}
+		"enrichgate_client_budget_limit", "enrichgate_client_budget_used", "enrichgate_client_units_total", "enrichgate_upstream_requests_total", "enrichgate_playbook_budget_limit", "enrichgate_playbook_budget_used"}
 	for _, f := range families {
 		name := f.GetName()
 		if !strings.HasPrefix(name, "enrichgate_") {
@@ -253,10 +256,27 @@ func TestReadmeMetrics(t *testing.T) {
 			t.Errorf("%s is not in the README", name)
 		}
 		documented[name] = true
+		if want := metricRow(f); rows[name] != want {
+			t.Errorf("the README has\n%s\nand it is\n%s", rows[name], want)
+		}
 	}
 	for name, exists := range documented {
 		if !exists && !slices.Contains(lazy, name) {
 			t.Errorf("the README has %s, the daemon does not", name)
 		}
 	}
+}
+
+// metricRow is a family as the README's table has it.
+func metricRow(f *dto.MetricFamily) string {
+	var labels []string
+	for _, pair := range f.GetMetric()[0].GetLabel() {
+		labels = append(labels, pair.GetName())
+	}
+	// A source, a connector or a client first: it is whose series it is.
+	slices.SortStableFunc(labels, func(a, b string) int {
+		whose := func(label string) int { return slices.Index([]string{"connector", "client", "source"}, label) }
+		return whose(b) - whose(a)
+	})
+	return fmt.Sprintf("| `%s` | %s | %s | %s |", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
 }

@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/logging"
@@ -17,38 +21,52 @@ type runCmd struct{}
 
 // Run is the daemon.
 func (runCmd) Run(env *environment, c *cli) error {
-	s, err := c.load(env, settings.NeedRun)
+	read := func() (settings.Settings, error) { return c.load(env, settings.NeedRun) }
+	s, err := read()
 	if err != nil {
 		return err
 	}
-	log := newLog(env, s)
+	level := new(slog.LevelVar)
+	level.Set(s.LogLevel)
+	log := newLog(env.stderr, s, level)
 	for _, w := range s.Warnings {
 		log.Warn(w)
 	}
 	for _, n := range s.Notices {
 		log.Debug(n)
 	}
-	return serve(env.ctx, s, log, nil)
+	return serving{settings: s, log: log, level: level, read: read, now: time.Now}.run(env.ctx)
 }
 
-func newLog(env *environment, s settings.Settings) *slog.Logger {
-	return logging.New(env.stderr, logging.Options{Name: s.LogName(), Level: s.LogLevel, JSON: s.OpenCTIJSONLogging, Secrets: s.Secrets()})
+func newLog(w io.Writer, s settings.Settings, level slog.Leveler) *slog.Logger {
+	return logging.New(w, logging.Options{Name: s.LogName(), Level: level, JSON: s.OpenCTIJSONLogging, Secrets: s.Secrets()})
 }
 
-// serve builds everything in order, serves until ctx ends, and stops in
-// reverse: messages first, then the HTTP listeners, so that the metrics see the
-// drain, then the stores.
-func serve(ctx context.Context, s settings.Settings, log *slog.Logger, trace func(enrich.Step)) error {
-	return serveAt(ctx, s, log, trace, time.Now)
+// serving is the daemon's work. settings, log and now are required.
+type serving struct {
+	settings settings.Settings
+	log      *slog.Logger
+	// now dates the books.
+	now func() time.Time
+	// trace is told of each step of each lookup.
+	trace func(enrich.Step)
+	// read reads the settings again when a signal or an admin says so, and level
+	// is that of the log; without read there is nothing to read.
+	read  func() (settings.Settings, error)
+	level *slog.LevelVar
 }
 
-// serveAt is serve by another clock.
-func serveAt(ctx context.Context, s settings.Settings, log *slog.Logger, trace func(enrich.Step), now func() time.Time) (err error) {
-	a, err := openAppAt(s, log, "run", trace, now)
+// run builds everything in order, serves until ctx ends, and stops in reverse:
+// messages first, then the HTTP listeners, so that the metrics see the drain,
+// then the stores.
+func (d serving) run(ctx context.Context) (err error) {
+	s, log := d.settings, d.log
+	a, err := openAppAt(s, log, "run", d.trace, d.now)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
+	a.reload.read, a.reload.level = d.read, d.level
 	journal, err := opencti.OpenJournal(a.dir.file(fileJournal), time.Now)
 	if err != nil {
 		return err
@@ -73,6 +91,12 @@ func serveAt(ctx context.Context, s settings.Settings, log *slog.Logger, trace f
 	var watching sync.WaitGroup
 	for _, g := range a.gateways {
 		watching.Go(func() { g.WatchUsage(ctx) })
+	}
+	if d.read != nil { // else a hangup ends the process, as it does by default
+		hangups := make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+		watching.Go(func() { a.reload.follow(ctx, hangups) })
 	}
 	defer watching.Wait()
 	err = connectors.Run(ctx)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich"
@@ -77,10 +78,10 @@ func (w *world) startTraced(trace func(enrich.Step), more ...string) (stop func(
 		w.tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	log := newLog(&environment{stderr: testWriter{w.tb}}, s)
+	log := newLog(testWriter{w.tb}, s, s.LogLevel)
 	done := make(chan error, 1)
 	registered := w.platform.Pings()
-	go func() { done <- serve(ctx, s, log, trace) }()
+	go func() { done <- serving{settings: s, log: log, trace: trace, now: time.Now}.run(ctx) }()
 	openctitest.Eventually(w.tb, func() bool { return w.platform.Pings() > registered }, "the daemon pings")
 	var once sync.Once
 	stop = func() {

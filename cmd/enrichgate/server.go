@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
 	"github.com/enrichgate/enrichgate/dashboards"
@@ -72,8 +71,8 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 		f.page = a.page(healthy)
 		f.serve(ln, site(f.page, a.handler(false, healthy)))
 	}
-	if a.settings.ExposeMetrics {
-		if err := f.exposePycti(a.settings, a.registry); err != nil {
+	if a.settings().ExposeMetrics {
+		if err := f.exposePycti(*a.settings(), a.registry); err != nil {
 			return f, err
 		}
 	}
@@ -90,10 +89,10 @@ func (a *app) listenTCP(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("ENRICHGATE_HTTP_LISTEN: %w", err)
 	}
 	ln = netutil.LimitListener(ln, maxConnections)
-	if a.settings.HTTPTLSCert == "" {
+	if a.settings().HTTPTLSCert == "" {
 		return ln, nil
 	}
-	pair, err := tls.X509KeyPair([]byte(a.settings.HTTPTLSCert), []byte(a.settings.HTTPTLSKey.Reveal()))
+	pair, err := tls.X509KeyPair([]byte(a.settings().HTTPTLSCert), []byte(a.settings().HTTPTLSKey.Reveal()))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ENRICHGATE_HTTP_TLS_CERT and _KEY: %w", err), ln.Close())
 	}
@@ -150,12 +149,12 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 		health(w, checks)
 	})
 	api := httpapi.New(httpapi.Config{
-		Sources: a.apiSources(), Ledger: a.ledger, Cache: a.cache, Clients: a.clients, ClientsChanged: a.clientsChanged, Recent: a.recent, Repeats: a.repeats, Now: a.now,
-		AdminToken: a.settings.AdminToken.Reveal(), ReadToken: a.settings.ReadToken.Reveal(), Local: local, Metrics: a.requests, Log: a.log,
+		Sources: a.apiSources(), Ledger: a.ledger, Cache: a.cache, Clients: a.clients, ClientsChanged: a.clientsChanged, Reload: a.reload.run, Recent: a.recent, Repeats: a.repeats, Now: a.now,
+		AdminToken: a.settings().AdminToken.Reveal(), ReadToken: a.settings().ReadToken.Reveal(), Local: local, Metrics: a.requests, Log: a.log,
 	})
 	mux.Handle("/api/v1/", api)
 	// Their labels name clients and playbooks: for whoever may read, as the API is.
-	mux.Handle("GET /metrics", api.Readers(promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{})))
+	mux.Handle("GET /metrics", api.Readers(a.metrics))
 	if local {
 		mux.Handle("/local/v1/", a.local())
 	}
@@ -176,7 +175,7 @@ func (a *app) apiSources() []httpapi.Source {
 	var all []httpapi.Source
 	for _, s := range a.sources {
 		one := httpapi.Source{Name: s.Name(), Gateway: a.gateways[s.Name()], Policy: s.policy}
-		if p, ok := s.Source.(httpapi.Proxied); ok && a.settings.Proxy != "off" {
+		if p, ok := s.Source.(httpapi.Proxied); ok && a.settings().Proxy != "off" {
 			one.Proxy = tunedProxy{Proxied: p, source: s}
 		}
 		all = append(all, one)

@@ -83,8 +83,9 @@ func openProofpoint(s *settings.Source) (enrich.Source, error) {
 // tunedSource is a source whose lookups cost and last what the operator says.
 type tunedSource struct {
 	enrich.Source
-	settings *settings.Source
-	policy   enrich.Policy
+	policy enrich.Policy
+	// settings are the source's that hold now.
+	settings func() *settings.Source
 }
 
 // Plan leaves out the calls that are switched off, and prices the others.
@@ -107,9 +108,10 @@ func (t tunedSource) Plan(e enrich.Entity) ([]enrich.Lookup, error) {
 
 // tune prices one call; it may be switched off.
 func (t tunedSource) tune(l enrich.Lookup) (tuned enrich.Lookup, on bool) {
-	if set := t.settings.Endpoints[l.Endpoint]; set != nil {
+	s := t.settings()
+	if set := s.Endpoints[l.Endpoint]; set != nil {
 		l.Units = int64(set.Units)
-		l.TTL = tunedTTL(l.TTL, t.settings, set.TTL)
+		l.TTL = tunedTTL(l.TTL, s, set.TTL)
 		return l, !set.Off
 	}
 	return l, true

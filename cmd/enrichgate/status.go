@@ -24,7 +24,7 @@ func (st statusCmd) Run(env *environment, c *cli) error {
 	if err != nil {
 		return err
 	}
-	way, daemon, err := st.way(env, c)
+	way, daemon, err := c.running(env)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,9 @@ func (st statusCmd) Run(env *environment, c *cli) error {
 	return nil
 }
 
-// way is the way to the daemon, and which one it is.
-func (statusCmd) way(env *environment, c *cli) (way *access, daemon string, err error) {
+// running is the way to a daemon, and which one it is; one that does not run is
+// exit code 69.
+func (c *cli) running(env *environment) (way *access, daemon string, err error) {
 	if way, err := c.remote(); way != nil || err != nil {
 		return way, c.Server, err
 	}

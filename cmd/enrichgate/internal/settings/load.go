@@ -2,6 +2,7 @@ package settings
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -179,14 +180,14 @@ func (l *loader) missing(rank int, r row, g given, needed bool) {
 			l.problems = append(l.problems, Problem{Name: r.Name, Text: requiredText(r, g), rank: rank})
 			l.bad[r.Name] = true
 		}
-		l.target.values = append(l.target.values, Value{Name: r.Name, YAML: r.YAML, Origin: "default"})
+		l.target.values = append(l.target.values, r.value("", "default"))
 		return
 	}
 	canonical, err := r.parse(&l.target, r.Default)
 	if err != nil {
 		panic(fmt.Sprintf("settings: the default of %s: %v", r.Name, err))
 	}
-	l.target.values = append(l.target.values, Value{Name: r.Name, YAML: r.YAML, Value: canonical, Origin: "default"})
+	l.target.values = append(l.target.values, r.value(canonical, "default"))
 }
 
 // requiredText says where a missing value may be written.
@@ -209,10 +210,16 @@ func (l *loader) accept(rank int, r row, g given) {
 		l.fail(rank, r, g, err)
 		return
 	}
+	v := r.value(canonical, g.origin)
 	if r.Secret {
-		canonical = redacted
+		v.Value, v.sum = redacted, sha256.Sum256([]byte(canonical))
 	}
-	l.target.values = append(l.target.values, Value{Name: r.Name, YAML: r.YAML, Value: canonical, Origin: g.origin})
+	l.target.values = append(l.target.values, v)
+}
+
+// value is the row's value as it is told.
+func (r row) value(text, origin string) Value {
+	return Value{Name: r.Name, YAML: r.YAML, Value: text, Origin: origin, live: r.Live, source: r.Source}
 }
 
 // parse applies the row's parser; white space alone is no value for any.

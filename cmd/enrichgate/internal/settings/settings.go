@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"crypto/sha256"
 	"log/slog"
 	"maps"
 	"slices"
@@ -145,6 +146,12 @@ type Value struct {
 	// Origin is "environment", "config.yml:14", "file /run/secrets/token
 	// (OPENCTI_TOKEN_FILE)" or "default".
 	Origin string
+
+	// live says that a reload takes it up; source is whose it is.
+	live   bool
+	source string
+	// sum tells one secret from another.
+	sum [sha256.Size]byte
 }
 
 // LogName is the name that stands in each log line.

@@ -220,13 +220,13 @@ func sourceParamRows(spec SourceSpec) []row {
 
 func sourceCacheRows(spec SourceSpec) []row {
 	return []row{
-		{Setting: Setting{Name: "CACHE_TTL", YAML: "cache_ttl", Title: "cache TTL", Kind: KindDuration, DefaultNote: "each endpoint's own", Example: "PT24H", For: NeedLookup,
+		{Setting: Setting{Live: true, Name: "CACHE_TTL", YAML: "cache_ttl", Title: "cache TTL", Kind: KindDuration, DefaultNote: "each endpoint's own", Example: "PT24H", For: NeedLookup,
 			Help: "How long an answer stays fresh and is not asked for again, whatever the endpoint."},
 			parse: duration(1, century, of(spec, func(s *Source) *time.Duration { return &s.CacheTTL }))},
-		{Setting: Setting{Name: "CACHE_NEGATIVE_TTL", YAML: "cache_negative_ttl", Title: "cache TTL of no record", Kind: KindDuration, DefaultNote: "each endpoint's own, at most CACHE_TTL", Example: "PT6H", For: NeedLookup,
+		{Setting: Setting{Live: true, Name: "CACHE_NEGATIVE_TTL", YAML: "cache_negative_ttl", Title: "cache TTL of no record", Kind: KindDuration, DefaultNote: "each endpoint's own, at most CACHE_TTL", Example: "PT6H", For: NeedLookup,
 			Help: "How long the answer that nothing is known stays fresh."},
 			parse: duration(1, century, of(spec, func(s *Source) *time.Duration { return &s.CacheNegativeTTL }))},
-		{Setting: Setting{Name: "CACHE_STALE", YAML: "cache_stale", Title: "stale answers", Kind: KindDuration, Default: FormatDuration(cmp.Or(spec.Stale, week)), For: NeedLookup,
+		{Setting: Setting{Live: true, Name: "CACHE_STALE", YAML: "cache_stale", Title: "stale answers", Kind: KindDuration, Default: FormatDuration(cmp.Or(spec.Stale, week)), For: NeedLookup,
 			Help: "How long an expired answer may still be served, marked as such, when the quota or the provider refuses; 0 means never."},
 			parse: duration(0, century, of(spec, func(s *Source) *time.Duration { return &s.CacheStale }))},
 	}
@@ -238,16 +238,16 @@ func sourceEndpointRows(spec SourceSpec) []row {
 		return nil
 	}
 	first := spec.Endpoints[0].Name
-	rows := []row{{Setting: Setting{Name: "ENDPOINTS", YAML: "endpoints", Title: "endpoints", Kind: KindList, DefaultNote: "all", Example: first, For: NeedLookup,
+	rows := []row{{Setting: Setting{Live: true, Name: "ENDPOINTS", YAML: "endpoints", Title: "endpoints", Kind: KindList, DefaultNote: "all", Example: first, For: NeedLookup,
 		Help: "The calls that an enrichment may make; fewer cost fewer units."},
 		parse: choice(spec.endpointNames(), of(spec, func(s *Source) *[]string { return &s.only }))}}
 	for _, e := range spec.Endpoints {
 		key := strings.ToLower(e.suffix())
 		rows = append(rows,
-			row{Setting: Setting{Name: "COST_" + e.suffix(), YAML: "cost_" + key, Title: "cost of " + e.Name, Kind: KindInt, Default: strconv.FormatInt(e.Units, 10), For: NeedLookup, Endpoint: e.Name,
+			row{Setting: Setting{Live: true, Name: "COST_" + e.suffix(), YAML: "cost_" + key, Title: "cost of " + e.Name, Kind: KindInt, Default: strconv.FormatInt(e.Units, 10), For: NeedLookup, Endpoint: e.Name,
 				Help: "Units that a call of the endpoint costs."},
 				parse: integer(0, 1_000_000, of(spec, func(s *Source) *int { return &s.Endpoints[e.Name].Units }))},
-			row{Setting: Setting{Name: "CACHE_TTL_" + e.suffix(), YAML: "cache_ttl_" + key, Title: "cache TTL of " + e.Name, Kind: KindDuration, DefaultNote: "CACHE_TTL, else the endpoint's own", Example: "PT24H", For: NeedLookup, Endpoint: e.Name,
+			row{Setting: Setting{Live: true, Name: "CACHE_TTL_" + e.suffix(), YAML: "cache_ttl_" + key, Title: "cache TTL of " + e.Name, Kind: KindDuration, DefaultNote: "CACHE_TTL, else the endpoint's own", Example: "PT24H", For: NeedLookup, Endpoint: e.Name,
 				Help: "How long an answer of the endpoint stays fresh."},
 				parse: duration(1, century, of(spec, func(s *Source) *time.Duration { return &s.Endpoints[e.Name].TTL }))})
 	}

@@ -30,21 +30,21 @@ func (r reset) apply(l *quota.Limit) {
 // sourceQuotaRows say what may be spent, and by whom.
 func sourceQuotaRows(spec SourceSpec) []row {
 	rows := []row{
-		{Setting: Setting{Name: "QUOTA", YAML: "quota", Title: "quota", Kind: KindQuota, Default: orNone(spec.Quota), For: NeedData,
+		{Setting: Setting{Live: true, Name: "QUOTA", YAML: "quota", Title: "quota", Kind: KindQuota, Default: orNone(spec.Quota), For: NeedData,
 			Help: "Limits of the key between commas, such as 200/minute,1000/day,10000/month, or none for no limit; what is spent is counted either way." + bucketHelp(spec.Buckets)},
 			parse: limits(spec.Buckets, of(spec, func(s *Source) *[]quota.Limit { return &s.Limits }))},
-		{Setting: Setting{Name: "QUOTA_TIMEZONE", YAML: "quota_timezone", Title: "quota time zone", Kind: KindText, Default: "UTC", For: NeedData,
+		{Setting: Setting{Live: true, Name: "QUOTA_TIMEZONE", YAML: "quota_timezone", Title: "quota time zone", Kind: KindText, Default: "UTC", For: NeedData,
 			Help: "Time zone in which days, weeks and months of the quota begin, as the IANA names it (Europe/Berlin)."},
 			parse: zone(of(spec, func(s *Source) **time.Location { return &s.reset.zone }))},
-		{Setting: Setting{Name: "QUOTA_RESET_DAY", YAML: "quota_reset_day", Title: "quota reset day", Kind: KindInt, Default: "1", For: NeedData,
+		{Setting: Setting{Live: true, Name: "QUOTA_RESET_DAY", YAML: "quota_reset_day", Title: "quota reset day", Kind: KindInt, Default: "1", For: NeedData,
 			Help: "Day on which a month of the quota begins, 1 to 28."},
 			parse: integer(1, 28, of(spec, func(s *Source) *int { return &s.reset.day }))},
-		{Setting: Setting{Name: "QUOTA_RESET_HOUR", YAML: "quota_reset_hour", Title: "quota reset hour", Kind: KindInt, Default: "0", For: NeedData,
+		{Setting: Setting{Live: true, Name: "QUOTA_RESET_HOUR", YAML: "quota_reset_hour", Title: "quota reset hour", Kind: KindInt, Default: "0", For: NeedData,
 			Help: "Hour at which days, weeks and months of the quota begin, 0 to 23."},
 			parse: integer(0, 23, of(spec, func(s *Source) *int { return &s.reset.hour }))},
 	}
 	rows = append(rows,
-		row{Setting: Setting{Name: "QUOTA_SAFETY_MARGIN", YAML: "quota_safety_margin", Title: "quota safety margin", Kind: KindInt, Default: "0", For: NeedData,
+		row{Setting: Setting{Live: true, Name: "QUOTA_SAFETY_MARGIN", YAML: "quota_safety_margin", Title: "quota safety margin", Kind: KindInt, Default: "0", For: NeedData,
 			Help: "Share of each window in percent, up to 50, that nobody may use: for a provider whose count or clock differs a little."},
 			parse: integer(0, 50, of(spec, func(s *Source) *int { return &s.Margin }))},
 		row{Setting: Setting{Name: "QUOTA_INITIAL_USED", YAML: "quota_initial_used", Title: "units used elsewhere", Kind: KindQuota, DefaultNote: "none", Example: "1200/month", For: NeedData,
@@ -68,11 +68,11 @@ func sourceQuotaRows(spec SourceSpec) []row {
 		who, byDefault string
 	}{{quota.Playbook, "playbooks", "10"}, {quota.API, "HTTP clients", "20"}, {quota.Proxy, "proxy clients", "20"}} {
 		name := r.trigger.String()
-		rows = append(rows, row{Setting: Setting{Name: "QUOTA_RESERVE_" + strings.ToUpper(name), YAML: "quota_reserve_" + name, Title: "reserve against " + r.who, Kind: KindInt, Default: r.byDefault, For: NeedData,
+		rows = append(rows, row{Setting: Setting{Live: true, Name: "QUOTA_RESERVE_" + strings.ToUpper(name), YAML: "quota_reserve_" + name, Title: "reserve against " + r.who, Kind: KindInt, Default: r.byDefault, For: NeedData,
 			Help: "Share of each window in percent that " + r.who + " leave to others; 100 lets them spend nothing."},
 			parse: reserve(spec.Name, r.trigger)})
 	}
-	return append(rows, row{Setting: Setting{Name: "QUOTA_AUTO", YAML: "quota_auto", Title: "automatic enrichment spends", Kind: KindBool, DefaultNote: "as the source's connectors are automatic", Example: "true", For: NeedData,
+	return append(rows, row{Setting: Setting{Live: true, Name: "QUOTA_AUTO", YAML: "quota_auto", Title: "automatic enrichment spends", Kind: KindBool, DefaultNote: "as the source's connectors are automatic", Example: "true", For: NeedData,
 		Help: "Whether automatic enrichment may spend, with the reserve of playbooks; OpenCTI's trigger filters can send it unasked."},
 		parse: maybe(of(spec, func(s *Source) **bool { return &s.auto }))})
 }

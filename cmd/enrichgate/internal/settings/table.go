@@ -81,6 +81,9 @@ type Setting struct {
 	Own bool
 	// Endpoint is the call that it is about; empty for most.
 	Endpoint string
+	// Live says that it is taken up when the settings are read again; others hold
+	// from the next start.
+	Live bool
 	// Optional says that the source works without this secret.
 	Optional bool
 	// Aliases are its other environment names, those of public connectors.
@@ -162,7 +165,7 @@ func transportRows() []row {
 		{Setting: Setting{Name: "CONNECTOR_TYPE", YAML: "connector.type", Title: "Connector type", Kind: KindEnum, Default: "INTERNAL_ENRICHMENT", Values: []string{"INTERNAL_ENRICHMENT"},
 			Help: "Always INTERNAL_ENRICHMENT."},
 			parse: oneOf(func(s *Settings) *string { return &s.ConnectorType }, "INTERNAL_ENRICHMENT")},
-		{Setting: Setting{Name: "CONNECTOR_LOG_LEVEL", YAML: "connector.log_level", Title: "Log level", Kind: KindEnum, Default: "error", For: NeedData,
+		{Setting: Setting{Name: "CONNECTOR_LOG_LEVEL", YAML: "connector.log_level", Title: "Log level", Kind: KindEnum, Default: "error", For: NeedData, Live: true,
 			Values: []string{"debug", "info", "warn", "warning", "error", "critical"},
 			Help:   "Least level that is logged."},
 			parse: logLevel},

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/enrichgate/enrichgate/enrich/opencti/openctitest"
+)
+
+// A running daemon takes up what its file says now, at SIGHUP and when it is
+// asked; a file with a mistake changes nothing, and both can be seen from
+// outside.
+func TestReload(t *testing.T) {
+	w := newWorld(t, openctitest.TestBroker(t))
+	port, err := freePort(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config.yml")
+	write := func(lines ...string) {
+		t.Helper()
+		text := strings.Join(append([]string{"proofpoint_et_intelligence:"}, lines...), "\n  ") + "\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const listen = "127.0.0.1:"
+	env := []string{"ENRICHGATE_CONFIG=" + file, "ENRICHGATE_HTTP_LISTEN=" + listen + strconv.Itoa(port), "PROOFPOINT_ET_INTELLIGENCE_QUOTA=100/day"}
+	series := func(name string) (value string) {
+		for line := range strings.Lines(getText(t, "http://"+listen+strconv.Itoa(port)+"/metrics")) {
+			if rest, found := strings.CutPrefix(line, name+" "); found {
+				value = strings.TrimSpace(rest)
+			}
+		}
+		return value
+	}
+	const floor, ok = `enrichgate_quota_reserve_floor{source="proofpoint_et_intelligence",window="day"}`, "enrichgate_config_last_reload_successful"
+	write("quota_reserve_playbook: 10")
+	cmd := w.spawn(asMain, env...)
+	if series(floor) != "10" || series(ok) != "1" {
+		t.Fatalf("at the start: floor %s, reload %s", series(floor), series(ok))
+	}
+	hangup := func(want func() bool, what string) {
+		t.Helper()
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		openctitest.Eventually(t, want, what)
+	}
+	write("quota_reserve_playbook: 20")
+	hangup(func() bool { return series(floor) == "20" }, "the new floor to hold")
+
+	write("quota_reserve_playbook: 30", "cache_ttl: soon")
+	hangup(func() bool { return series(ok) == "0" }, "the mistake to be refused")
+	if series(floor) != "20" {
+		t.Errorf("a file with a mistake changed the floor to %s", series(floor))
+	}
+
+	write("quota_reserve_playbook: 40", "timeout: PT9S")
+	environ := w.env(env...)
+	code, out, errs := said(t, environ, "config", "reload")
+	if want := "taken: PROOFPOINT_ET_INTELLIGENCE_QUOTA_RESERVE_PLAYBOOK\nneeds a restart: PROOFPOINT_ET_INTELLIGENCE_TIMEOUT\n"; code != 0 || out != want {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if series(floor) != "40" || series(ok) != "1" {
+		t.Errorf("floor %s, reload %s", series(floor), series(ok))
+	}
+	// The audit log has both, with who it was.
+	_, out, _ = said(t, environ, "ledger", "list", "--kind", "note", "--jq", "[.[].by] | unique | length")
+	if out != "2\n" {
+		t.Errorf("notes by %s", out)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	// Nobody runs now.
+	if code, _, errs := said(t, environ, "config", "reload"); code != exitUnreachable || !strings.Contains(errs, "no enrichgate runs") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+// getText is the body of an answer.
+func getText(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
