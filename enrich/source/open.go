@@ -77,7 +77,7 @@ func (d *Definition) Open(c Config) (*Source, error) {
 	s := &Source{
 		d: d, base: base, agent: cmp.Or(c.UserAgent, wire.UserAgent()), ttl: c.TTL, stale: d.stale, private: c.SkipPrivate,
 		author: stixconv.Author{Name: cmp.Or(c.AuthorName, d.def.Title), TLP: d.def.TLP},
-		client: wire.Client{Transport: c.Transport, Timeout: cmp.Or(c.Timeout, d.timeout), MaxBody: d.maxBody},
+		client: wire.New(c.Transport, cmp.Or(c.Timeout, d.timeout), d.maxBody),
 		now:    c.Now,
 	}
 	if own, _ := baseURL(d.def.HTTP.BaseURL); base != own {
@@ -85,9 +85,6 @@ func (d *Definition) Open(c Config) (*Source, error) {
 	}
 	if c.Stale != nil {
 		s.stale = *c.Stale
-	}
-	if s.client.Transport == nil {
-		s.client.Transport = wire.NewTransport()
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -111,14 +111,12 @@ func New(c Config) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{
-		base:       base,
-		vary:       varyOf(base),
-		key:        func() string { return string(c.APIKey) },
-		userAgent:  cmp.Or(c.UserAgent, wire.UserAgent()),
-		seenWithin: cmp.Or(c.SeenWithin, 30*day),
-		client: wire.Client{
-			Transport: c.Transport, Timeout: cmp.Or(c.Timeout, 20*time.Second), MaxBody: cmp.Or(c.MaxBody, 8<<20),
-		},
+		base:        base,
+		vary:        varyOf(base),
+		key:         func() string { return string(c.APIKey) },
+		userAgent:   cmp.Or(c.UserAgent, wire.UserAgent()),
+		seenWithin:  cmp.Or(c.SeenWithin, 30*day),
+		client:      wire.New(c.Transport, cmp.Or(c.Timeout, 20*time.Second), cmp.Or(c.MaxBody, 8<<20)),
 		skipPrivate: c.SkipPrivate,
 		author: stixconv.Author{
 			Name: cmp.Or(c.AuthorName, "Proofpoint ET Intelligence"),
@@ -126,9 +124,6 @@ func New(c Config) (*Source, error) {
 		},
 		endpoints: endpoints(c.TTL, cmp.Or(c.Stale, 7*day)),
 		now:       c.Now,
-	}
-	if s.client.Transport == nil {
-		s.client.Transport = wire.NewTransport()
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -51,7 +51,6 @@ func NewTransport() *http.Transport {
 		DialContext:            dialer.DialContext,
 		Protocols:              protocols,
 		TLSHandshakeTimeout:    10 * time.Second,
-		MaxConnsPerHost:        32,
 		MaxIdleConnsPerHost:    8,
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
