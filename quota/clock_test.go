@@ -11,9 +11,9 @@ import (
 // the system's does. Only the ledger's own clock can tell the two apart.
 func ticking(l *Ledger, c *testClock) (pass func(time.Duration), set func(time.Duration)) {
 	return func(d time.Duration) { c.add(d); l.Usage() }, func(d time.Duration) {
-		c.add(d)
-		l.mu.Lock()
+		l.mu.Lock() // the writer must not look between the two
 		defer l.mu.Unlock()
+		c.add(d)
 		l.clock.read = l.clock.read.Add(d) // no time has passed
 	}
 }

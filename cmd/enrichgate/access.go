@@ -81,8 +81,7 @@ func (c *cli) open(env *environment, s settings.Settings, need settings.Need, co
 		_, err := c.load(env, need)
 		return nil, errors.Join(err, a.close())
 	}
-	nobody := func() map[string]error { return map[string]error{} }
-	inside := &inProcess{handler: a.handler(true, nobody)}
+	inside := &inProcess{handler: a.handler(true, nil)}
 	return &access{client: &http.Client{Transport: inside}, app: a, inside: inside}, nil
 }
 

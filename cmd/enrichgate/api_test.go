@@ -54,10 +54,9 @@ func newBenchAt(t *testing.T, now func() time.Time, more ...string) *bench {
 	if b.app, err = openAppAt(s, slog.New(slog.DiscardHandler), "run", nil, now); err != nil {
 		t.Fatal(err)
 	}
-	checks := func() map[string]error { return map[string]error{} }
-	page := b.page(checks)
+	page := b.page(nil)
 	t.Cleanup(page.Close)
-	b.front = httptest.NewServer(site(page, b.handler(false, checks)))
+	b.front = httptest.NewServer(site(page, b.handler(false, nil)))
 	t.Cleanup(func() {
 		b.front.Close()
 		if err := b.close(); err != nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/enrichgate/enrichgate/enrich/opencti"
 )
 
 // unpacked is a bundle's files by name.
@@ -41,7 +43,7 @@ func unpacked(t *testing.T, path string) map[string]string {
 // what was agreed to.
 func TestSupportBundle(t *testing.T) {
 	b := newBench(t)
-	front, err := b.listen("", func() map[string]error { return map[string]error{"connector demo": errors.New("away")} })
+	front, err := b.listen("", func() []opencti.State { return []opencti.State{{Name: "demo", Platform: errors.New("away")}} })
 	if err != nil {
 		t.Fatal(err)
 	}

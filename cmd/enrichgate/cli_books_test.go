@@ -9,7 +9,7 @@ import (
 // commands, the same answers, the same books.
 func TestOrdersOnTheSocketAndOnTheDirectory(t *testing.T) {
 	b := newBench(t)
-	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	front, err := b.listen("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestUnreachableDaemon(t *testing.T) {
 	if code != exitUnreachable || !strings.Contains(errs, "is held by") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	front, err := b.listen("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestUnreachableDaemon(t *testing.T) {
 // An export is the same, byte by byte, by the command line and by the API.
 func TestLedgerExportIsOne(t *testing.T) {
 	b := newBench(t)
-	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	front, err := b.listen("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

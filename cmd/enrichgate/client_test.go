@@ -13,7 +13,7 @@ import (
 // The same commands through a running daemon and without one.
 func TestClientCommands(t *testing.T) {
 	b := newBench(t)
-	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	front, err := b.listen("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,34 +18,40 @@ import (
 	"github.com/enrichgate/enrichgate/enrich/opencti"
 )
 
-// registrations are all connectors of the process.
-type registrations struct{ *opencti.Group }
+// stateFunc is how the connectors are; nil where there are none.
+type stateFunc func() []opencti.State
 
-// healthy says, per connector, what keeps it from its work.
-func (all registrations) healthy() map[string]error {
+// checks say, per connector, what keeps it from its work.
+func (f stateFunc) checks() map[string]error {
 	checks := map[string]error{}
-	for name, err := range all.Health() {
-		checks["connector "+name] = err
+	for _, s := range f.states() {
+		checks["connector "+s.Name] = s.Err()
 	}
 	return checks
 }
 
+func (f stateFunc) states() []opencti.State {
+	if f == nil {
+		return nil
+	}
+	return f()
+}
+
 // connectors makes the platform's side.
-func (a *app) connectors(journal *opencti.Journal) (registrations, error) {
+func (a *app) connectors(journal *opencti.Journal) (*opencti.Group, error) {
 	client, err := platformClient(*a.settings(), opencti.ObserveRequests(a.registry))
 	if err != nil {
-		return registrations{}, err
+		return nil, err
 	}
 	var all []opencti.Config
 	for _, c := range a.settings().Connectors {
 		config, err := a.connector(c, client, journal)
 		if err != nil {
-			return registrations{}, err
+			return nil, err
 		}
 		all = append(all, config)
 	}
-	group, err := opencti.NewGroup(a.log, all...)
-	return registrations{group}, err
+	return opencti.NewGroup(a.log, all...)
 }
 
 // connector makes one registration, bound to the gateway of its source.

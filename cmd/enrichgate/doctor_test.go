@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/enrichgate/enrichgate/enrich/opencti"
 )
 
 // patient is an environment for the doctor, with a platform that answers so.
@@ -178,7 +180,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("without a socket: exit %d, %s", code, errs)
 	}
 	var broken error
-	front, err := b.listen("", func() map[string]error { return map[string]error{"connector demo": broken} })
+	front, err := b.listen("", func() []opencti.State { return []opencti.State{{Name: "demo", Messages: broken}} })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ var writeFields = flag.Bool("fields", false, "write the golden file of the comma
 // them, so a change has to be one of the golden file too.
 func TestFieldsOfTheCommands(t *testing.T) {
 	b := newBench(t)
-	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	front, err := b.listen("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,9 +20,9 @@ import (
 // pageBackend shows the page what the daemon is, and carries out what an
 // operator orders there.
 type pageBackend struct {
-	app    *app
-	recent *recentDecisions
-	checks func() map[string]error
+	app        *app
+	recent     *recentDecisions
+	connectors stateFunc
 
 	mu    sync.Mutex
 	drawn map[string]drawn // by source and window
@@ -32,8 +32,8 @@ type pageBackend struct {
 }
 
 // page makes the web page.
-func (a *app) page(checks func() map[string]error) *dashboards.Page {
-	b := &pageBackend{app: a, recent: a.decisions, checks: checks, drawn: map[string]drawn{}}
+func (a *app) page(connectors stateFunc) *dashboards.Page {
+	b := &pageBackend{app: a, recent: a.decisions, connectors: connectors, drawn: map[string]drawn{}}
 	return dashboards.New(dashboards.Config{
 		Reader: b, Decisions: a.decisions, Books: b, Answers: b, Admin: b,
 		ReadToken: a.settings().ReadToken.Reveal(), AdminToken: a.settings().AdminToken.Reveal(), Version: version(), Log: a.log, Shown: a.now,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/dashboards"
+	"github.com/enrichgate/enrichgate/enrich/opencti"
 	"github.com/enrichgate/enrichgate/quota"
 )
 
@@ -217,19 +218,14 @@ func (b *pageBackend) health() []dashboards.Check {
 	room := "make room on the volume of " + b.app.settings().DataDir + "."
 	ledger := dashboards.Check{Name: "ledger", Says: "durable"}
 	if last := b.app.ledger.Stats().LastCommit; !last.IsZero() {
-		ledger.Says = "durable, last saved " + last.UTC().Format("15:04:05")
+		ledger.Says = "durable, last saved at " + clockTime(last)
 	}
 	if err := b.app.ledger.Healthy(); err != nil {
 		ledger.Level, ledger.Says, ledger.Advice = dashboards.Bad, err.Error(), "Nothing is spent until the disk takes a write again: "+room
 	}
 	all := []dashboards.Check{ledger}
-	checks := b.checks()
-	for _, name := range slices.Sorted(maps.Keys(checks)) {
-		c := dashboards.Check{Name: name, Says: "registered, takes messages"}
-		if err := checks[name]; err != nil {
-			c.Level, c.Says, c.Advice = dashboards.Bad, err.Error(), "Requests wait in OpenCTI meanwhile. Check OPENCTI_URL, OPENCTI_TOKEN and RabbitMQ; the log has more."
-		}
-		all = append(all, c)
+	for _, s := range b.connectors.states() {
+		all = append(all, openctiCheck(s), messagesCheck(s))
 	}
 	for _, s := range b.app.settings().Enabled() {
 		g := b.app.gateways[s.Spec.Name]
@@ -248,6 +244,28 @@ func (b *pageBackend) health() []dashboards.Check {
 	}
 	return all
 }
+
+func openctiCheck(s opencti.State) dashboards.Check {
+	c := dashboards.Check{Name: "OpenCTI, for " + s.Name, Says: "registered, answered at " + clockTime(s.LastPing)}
+	if s.Platform != nil {
+		c.Level, c.Says, c.Advice = dashboards.Bad, s.Platform.Error(), "Requests wait in OpenCTI meanwhile. Check OPENCTI_URL and OPENCTI_TOKEN; the log has more."
+	}
+	return c
+}
+
+func messagesCheck(s opencti.State) dashboards.Check {
+	c := dashboards.Check{Name: "messages to " + s.Name, Says: fmt.Sprintf("taken; %d in the queue, %d parked", s.Waiting, s.Parked)}
+	if !s.LastMessage.IsZero() {
+		c.Says += ", the last one came at " + clockTime(s.LastMessage)
+	}
+	if s.Messages != nil {
+		c.Level, c.Says, c.Advice = dashboards.Bad, s.Messages.Error(), "Nothing is spent on what cannot be answered; it waits. Check RabbitMQ, its queues and its memory; the log has more."
+	}
+	return c
+}
+
+// clockTime is a time of the day, as the page's checks tell it.
+func clockTime(t time.Time) string { return t.UTC().Format(time.TimeOnly) + " UTC" }
 
 // clientList is every client with a token, and whoever else has a budget.
 func (b *pageBackend) clientList(usages []quota.Usage) []dashboards.Client {

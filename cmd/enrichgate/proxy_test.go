@@ -38,7 +38,7 @@ func (b *bench) public(t *testing.T, base, key, path string) (*http.Response, st
 // whole daemon answers or keeps.
 func TestProxyOfTheDaemon(t *testing.T) {
 	b := newBench(t, "PROOFPOINT_ET_INTELLIGENCE_COST_IP_ASN=2", "PROOFPOINT_ET_INTELLIGENCE_ENDPOINTS=ip.asn,ip.reputation")
-	front, err := b.listen("", func() map[string]error { return map[string]error{} })
+	front, err := b.listen("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func (d serving) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	front, err := a.listen(s.HTTPListen, connectors.healthy)
+	front, err := a.listen(s.HTTPListen, connectors.States)
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,8 @@ const maxSocketPath = 107
 // maxConnections bounds what strangers may hold open at a time.
 const maxConnections = 1024
 
-// listen starts the listeners. healthy is why a connector does not work.
-func (a *app) listen(address string, healthy func() map[string]error) (f *front, err error) {
+// listen starts the listeners.
+func (a *app) listen(address string, connectors stateFunc) (f *front, err error) {
 	f = &front{}
 	defer func() {
 		if err != nil {
@@ -61,15 +61,15 @@ func (a *app) listen(address string, healthy func() map[string]error) (f *front,
 	if a.repeats, err = httpapi.OpenRepeats(a.dir.file(fileRepeats), time.Now); err != nil {
 		return f, errors.Join(err, local.Close())
 	}
-	f.serve(local, a.handler(true, healthy))
+	f.serve(local, a.handler(true, connectors))
 	if address != "" {
 		ln, err := a.listenTCP(address)
 		if err != nil {
 			return f, err
 		}
 		f.tcp = ln.Addr()
-		f.page = a.page(healthy)
-		f.serve(ln, site(f.page, a.handler(false, healthy)))
+		f.page = a.page(connectors)
+		f.serve(ln, site(f.page, a.handler(false, connectors)))
 	}
 	if a.settings().ExposeMetrics {
 		if err := f.exposePycti(*a.settings(), a.registry); err != nil {
@@ -134,7 +134,7 @@ func (f *front) close() error {
 }
 
 // handler is what both listeners answer.
-func (a *app) handler(local bool, healthy func() map[string]error) http.Handler {
+func (a *app) handler(local bool, connectors stateFunc) http.Handler {
 	mux := http.NewServeMux()
 	// Alive: the process answers. No dependency, or its outage would become a restart.
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
@@ -144,7 +144,7 @@ func (a *app) handler(local bool, healthy func() map[string]error) http.Handler 
 	})
 	// Ready: it takes messages.
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		checks := healthy()
+		checks := connectors.checks()
 		checks["ledger"], checks["cache"] = a.ledger.Healthy(), a.cache.Healthy()
 		health(w, checks)
 	})

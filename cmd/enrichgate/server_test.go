@@ -44,7 +44,7 @@ func selfSigned(t *testing.T) (cert, key string, pool *x509.CertPool) {
 func TestHTTPOverTLS(t *testing.T) {
 	cert, key, pool := selfSigned(t)
 	b := newBench(t, "ENRICHGATE_HTTP_TLS_CERT="+cert, "ENRICHGATE_HTTP_TLS_KEY="+key)
-	f, err := b.listen("127.0.0.1:0", func() map[string]error { return map[string]error{} })
+	f, err := b.listen("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestHTTPOverTLS(t *testing.T) {
 func TestTheSessionOverTLS(t *testing.T) {
 	cert, key, pool := selfSigned(t)
 	b := newBench(t, "ENRICHGATE_HTTP_TLS_CERT="+cert, "ENRICHGATE_HTTP_TLS_KEY="+key)
-	f, err := b.listen("127.0.0.1:0", func() map[string]error { return map[string]error{} })
+	f, err := b.listen("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

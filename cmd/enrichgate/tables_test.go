@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/enrichgate/enrichgate/enrich/opencti"
 )
 
 // scrub takes out of a table what differs from machine to machine: what the
@@ -27,7 +29,7 @@ func TestTables(t *testing.T) {
 	clock.Store(&at)
 	b := newBenchAt(t, func() time.Time { return *clock.Load() }, "PROOFPOINT_ET_INTELLIGENCE_QUOTA=20/day,10000/month")
 	broken := errors.New("no answer from the broker")
-	front, err := b.listen("", func() map[string]error { return map[string]error{"connector demo": nil, "connector other": broken} })
+	front, err := b.listen("", func() []opencti.State { return []opencti.State{{Name: "demo"}, {Name: "other", Messages: broken}} })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,8 +35,12 @@ type Connector struct {
 	registering chan time.Time
 
 	// pingSoon asks for a ping before its time.
-	pingSoon  chan struct{}
-	lastPing  atomic.Int64 // unix nanoseconds of the last good ping
+	pingSoon chan struct{}
+	// lastPing and lastMessage are unix nanoseconds: of the last good ping, and of
+	// the last message.
+	lastPing, lastMessage atomic.Int64
+	// waiting messages are in the queue.
+	waiting   atomic.Int64
 	listening atomic.Bool
 	// listened: it has listened to a queue before.
 	listened atomic.Bool
@@ -111,19 +115,63 @@ func (c *Connector) Run(ctx context.Context) error {
 
 // Healthy says what keeps the connector from its work, nil when nothing does.
 func (c *Connector) Healthy() error {
+	return c.State().Err()
+}
+
+// State is how a connector is, for those who show it.
+type State struct {
+	Name string
+	// Platform is why OpenCTI cannot be worked with, Messages why none are taken
+	// or their results do not leave; nil when all is well.
+	Platform, Messages error
+	// LastPing is when OpenCTI last answered one, LastMessage when the last
+	// message came; zero before the first.
+	LastPing, LastMessage time.Time
+	// Waiting messages are in the queue, as RabbitMQ last said; Parked ones wait
+	// on disk for their quota.
+	Waiting, Parked int
+}
+
+// Err is what keeps it from its work; nil when nothing does.
+func (s State) Err() error { return cmp.Or(s.Platform, s.Messages) }
+
+// State is how it is now.
+func (c *Connector) State() State {
+	s := State{
+		Name: c.Name(), LastPing: at(c.lastPing.Load()), LastMessage: at(c.lastMessage.Load()),
+		Waiting: int(c.waiting.Load()), Parked: c.lot.size(),
+	}
 	switch {
 	case c.reg.Load() == nil:
-		return errors.New("not registered with OpenCTI")
+		s.Platform = errors.New("not registered with OpenCTI")
 	case c.refused.Load():
-		return errors.New("OpenCTI refuses the token")
-	case !c.listening.Load():
-		return errors.New("not listening for messages")
-	case c.holding.Load() > 0:
-		return errors.New("results cannot be handed over")
-	case time.Since(time.Unix(0, c.lastPing.Load())) > 3*c.cfg.pingEvery:
-		return errors.New("OpenCTI does not answer pings")
+		s.Platform = errors.New("OpenCTI refuses the token")
+	case time.Since(s.LastPing) > 3*c.cfg.pingEvery:
+		s.Platform = errors.New("OpenCTI does not answer pings")
 	}
-	return nil
+	switch {
+	case !c.listening.Load():
+		s.Messages = errors.New("not listening for messages")
+	case c.blocked():
+		s.Messages = errors.New("RabbitMQ takes no results: it is short of memory or disk")
+	case c.holding.Load() > 0:
+		s.Messages = errors.New("results cannot be handed over")
+	}
+	return s
+}
+
+// blocked says that results cannot leave, and so nothing is begun.
+func (c *Connector) blocked() bool {
+	out := c.outlet.Load()
+	return out != nil && out.isBlocked()
+}
+
+// at is the time of so many nanoseconds since 1970; zero of none.
+func at(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos)
 }
 
 func (c *Connector) registration() *Registration { return c.reg.Load() }

@@ -89,14 +89,13 @@ func runSafely(ctx context.Context, c *Connector) (err error) {
 	return c.Run(ctx)
 }
 
-// Health says of each connector, by name, what keeps it from its work; nil when
-// nothing does.
-func (g *Group) Health() map[string]error {
-	health := map[string]error{}
+// States are how the connectors are, in their order.
+func (g *Group) States() []State {
+	var all []State
 	for _, c := range g.connectors {
-		health[c.Name()] = c.Healthy()
+		all = append(all, c.State())
 	}
-	return health
+	return all
 }
 
 // Healthy is nil while at least one connector does its work: the process is of

@@ -34,7 +34,7 @@ func TestOneConnectorsTroubleIsNotTheOthers(t *testing.T) {
 	}
 	isRevoked.Store(true)
 	openctitest.Eventually(t, func() bool {
-		err := g.Health()["revoked"]
+		err := g.States()[1].Err() // of the revoked one
 		return err != nil && strings.Contains(err.Error(), "token")
 	}, "the refused token shows")
 	if err := g.Healthy(); err != nil {

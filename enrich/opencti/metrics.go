@@ -1,7 +1,6 @@
 package opencti
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,12 +20,10 @@ const (
 // process apart, by the label connector.
 type metrics struct {
 	messages                      *prometheus.CounterVec // fate
-	lastMessage, waiting          prometheus.Gauge
 	bundles, pings, pingErrors    prometheus.Counter
 	retries, attempts, reconnects prometheus.Counter
 	sentAgain                     prometheus.Counter
 	connected, blocked            toggle
-	lastPing                      prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
@@ -43,22 +40,28 @@ func newMetrics(r prometheus.Registerer, c *Connector) *metrics {
 	m := &metrics{
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enrichgate_messages_total",
 			Help: "Messages from the listen queue by fate: done, refused (bad input, reported), unreadable (bad input, nobody to report to), returned (given back to the broker), parked (kept until the quota opens; it ends again later), looped (sent too often by itself, answered without work)."}, []string{"fate"}),
-		lastMessage: gauge("enrichgate_last_message_timestamp_seconds", "Time at which the last message came; 0 before the first."),
-		waiting:     gauge("enrichgate_queue_messages", "Messages that wait in the listen queue, those in hand and those parked not among them, as RabbitMQ last said; 0 where messages come over HTTP."),
-		bundles:     counter("enrichgate_bundles_sent_total", "Bundles handed to the worker and confirmed."),
-		pings:       counter("enrichgate_platform_pings_total", "Pings that OpenCTI answered."),
-		pingErrors:  counter("enrichgate_platform_ping_errors_total", "Pings that OpenCTI did not answer."),
-		retries:     counter("enrichgate_platform_retries_total", "Requests to OpenCTI that were repeated because it did not answer, and results offered to RabbitMQ again."),
-		attempts:    counter("enrichgate_broker_connect_attempts_total", "Attempts to connect to RabbitMQ."),
-		reconnects:  counter("enrichgate_broker_reconnects_total", "Times that the listen queue was consumed again after the connection to RabbitMQ had ended."),
-		sentAgain:   counter("enrichgate_messages_sent_again_total", "Automatic messages about an entity that OpenCTI had sent by itself a short time before; they cost nothing while the answer is fresh."),
-		connected:   toggle{gauge("enrichgate_broker_connected", "1 while messages can arrive: the listen queue is consumed, or the callback is served.")},
-		blocked:     toggle{gauge("enrichgate_broker_blocked", "1 while RabbitMQ takes no messages because it is short of memory or disk; none are begun then.")},
-		lastPing:    gauge("enrichgate_platform_last_ping_timestamp_seconds", "Time of the last ping that OpenCTI answered; 0 before the first."),
+		bundles:    counter("enrichgate_bundles_sent_total", "Bundles handed to the worker and confirmed."),
+		pings:      counter("enrichgate_platform_pings_total", "Pings that OpenCTI answered."),
+		pingErrors: counter("enrichgate_platform_ping_errors_total", "Pings that OpenCTI did not answer."),
+		retries:    counter("enrichgate_platform_retries_total", "Requests to OpenCTI that were repeated because it did not answer, and results offered to RabbitMQ again."),
+		attempts:   counter("enrichgate_broker_connect_attempts_total", "Attempts to connect to RabbitMQ."),
+		reconnects: counter("enrichgate_broker_reconnects_total", "Times that the listen queue was consumed again after the connection to RabbitMQ had ended."),
+		sentAgain:  counter("enrichgate_messages_sent_again_total", "Automatic messages about an entity that OpenCTI had sent by itself a short time before; they cost nothing while the answer is fresh."),
+		connected:  toggle{gauge("enrichgate_broker_connected", "1 while messages can arrive: the listen queue is consumed, or the callback is served.")},
+		blocked:    toggle{gauge("enrichgate_broker_blocked", "1 while RabbitMQ takes no messages because it is short of memory or disk; none are begun then.")},
 	}
-	parked := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_messages_parked",
-		Help: "Messages that wait, on disk, for their quota to open."}, func() float64 { return float64(c.lot.size()) })
-	r.MustRegister(parked, m.messages)
+	for _, g := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"messages_parked", "Messages that wait, on disk, for their quota to open.", func() float64 { return float64(c.lot.size()) }},
+		{"queue_messages", "Messages that wait in the listen queue, those in hand and those parked not among them, as RabbitMQ last said; 0 where messages come over HTTP.", func() float64 { return float64(c.waiting.Load()) }},
+		{"last_message_timestamp_seconds", "Time at which the last message came; 0 before the first.", func() float64 { return seconds(c.lastMessage.Load()) }},
+		{"platform_last_ping_timestamp_seconds", "Time of the last ping that OpenCTI answered; 0 before the first.", func() float64 { return seconds(c.lastPing.Load()) }},
+	} {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "enrichgate_" + g.name, Help: g.help}, g.value))
+	}
+	r.MustRegister(m.messages)
 	for _, f := range []string{messageDone, messageRefused, messageUnreadable, messageReturned, messageParked, messageLooped} {
 		m.messages.WithLabelValues(f)
 	}
@@ -121,9 +124,5 @@ func purposeOf(operation string) string {
 	}
 }
 
-// pinged notes that the platform answered.
-func (m *metrics) pinged(at *atomic.Int64) {
-	now := time.Now()
-	at.Store(now.UnixNano())
-	m.lastPing.Set(float64(now.UnixNano()) / float64(time.Second))
-}
+// seconds are so many nanoseconds since 1970 as Prometheus has them.
+func seconds(nanos int64) float64 { return float64(nanos) / float64(time.Second) }

@@ -26,7 +26,7 @@ func (c *Connector) pings(ctx context.Context) {
 			c.log.Error("Error pinging the API", "error", err)
 		} else {
 			c.metrics.pings.Inc()
-			c.metrics.pinged(&c.lastPing)
+			c.lastPing.Store(time.Now().UnixNano())
 			if failing {
 				c.log.Info("API Ping back to normal")
 			}

@@ -18,21 +18,21 @@ func TestTheQueueIsWatched(t *testing.T) {
 	c := w.config("connector")
 	c.Workers, c.watchQueueEvery = 1, time.Millisecond
 	g, _ := w.run(c)
-	m := g.Connectors()[0].metrics
-	if testutil.ToFloat64(m.lastMessage) != 0 || testutil.ToFloat64(m.waiting) != 0 {
-		t.Error("something came before the first message")
+	connector := g.Connectors()[0]
+	if s := connector.State(); !s.LastMessage.IsZero() || s.LastPing.IsZero() || s.Waiting != 0 {
+		t.Errorf("before the first message: %+v", s)
 	}
 	gate := make(chan struct{})
 	w.provider.gate = func(string) { <-gate }
 	works := w.burst(c.ID, 0, 4)
-	openctitest.Eventually(t, func() bool { return testutil.ToFloat64(m.waiting) == 3 }, "three of four to wait")
-	if at := testutil.ToFloat64(m.lastMessage); at < float64(time.Now().Add(-time.Minute).Unix()) {
-		t.Errorf("the last message came at %f", at)
+	openctitest.Eventually(t, func() bool { return connector.State().Waiting == 3 }, "three of four to wait")
+	if s := connector.State(); time.Since(s.LastMessage) > time.Minute || s.Messages != nil || s.Platform != nil {
+		t.Errorf("at work: %+v", s)
 	}
 	close(gate)
 	w.done(works...)
-	openctitest.Eventually(t, func() bool { return testutil.ToFloat64(m.waiting) == 0 }, "none to wait")
-	if n := testutil.ToFloat64(m.reconnects); n != 0 {
+	openctitest.Eventually(t, func() bool { return connector.State().Waiting == 0 }, "none to wait")
+	if n := testutil.ToFloat64(connector.metrics.reconnects); n != 0 {
 		t.Errorf("%f reconnections", n)
 	}
 }

@@ -116,7 +116,7 @@ func (c *Connector) registerNow(ctx context.Context) error {
 	c.stateIs(reg.State)
 	old := c.reg.Swap(reg)
 	c.refused.Store(false)
-	c.metrics.pinged(&c.lastPing)
+	c.lastPing.Store(time.Now().UnixNano())
 	if old != nil && (old.Listen != reg.Listen || old.Push != reg.Push || old.Broker != reg.Broker) {
 		c.mu.Lock()
 		close(c.renewed)

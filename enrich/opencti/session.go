@@ -176,7 +176,7 @@ func (c *Connector) watchQueue(conn *amqp.Connection, queue string) {
 			c.log.Debug("RabbitMQ does not say how many messages wait", "error", err)
 			return
 		}
-		c.metrics.waiting.Set(float64(q.Messages))
+		c.waiting.Store(int64(q.Messages))
 		select {
 		case <-tick.C:
 		case <-closed:

