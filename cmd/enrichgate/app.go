@@ -42,11 +42,9 @@ type app struct {
 	recent   *httpapi.Recent
 	repeats  *httpapi.Repeats // nil until something is served
 	requests *httpapi.Metrics
-	// decisions are the same as recent, as the page shows them.
-	decisions *recentDecisions
-	savings   *savings
-	metrics   http.Handler
-	reload    *reloader
+	savings  *savings
+	metrics  http.Handler
+	reload   *reloader
 }
 
 // settings are those that hold now.
@@ -61,7 +59,7 @@ func openApp(s settings.Settings, log *slog.Logger, command string, trace func(e
 func openAppAt(s settings.Settings, log *slog.Logger, command string, trace func(enrich.Step), now func() time.Time) (a *app, err error) {
 	a = &app{
 		log: log, now: now, registry: prometheus.NewRegistry(), gateways: map[string]*enrich.Gateway{},
-		recent: httpapi.NewRecent(), decisions: newRecentDecisions(s.Sources),
+		recent: httpapi.NewRecent(),
 	}
 	a.current.Store(&s)
 	a.metrics = promhttp.InstrumentMetricHandler(a.registry, promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))
@@ -171,7 +169,6 @@ func (a *app) close() error {
 // observe tells the API and the page of an enrichment.
 func (a *app) observe(d enrich.Decided) {
 	a.recent.Observe(d)
-	a.decisions.observe(d)
 	a.savings.add(d.Source, d.Result.Parts)
 }
 

@@ -36,7 +36,7 @@ func (d *demoShow) header(c demoCmd, s settings.Settings, st *demoStage) {
   connector  enrichgate %s, the code of 'enrichgate run'
   page       http://%s/   admin token: %s
   metrics    http://%[3]s/metrics
-  quota      %[5]s%[6]s; playbooks leave the last tenth to people
+  quota      %[5]s%[6]s; playbooks leave the last tenth to people; a unit costs %[11]s EUR
   data       %[7]s, %[8]s
 
 An address costs 5 units, a domain 3, a file 1. In another terminal, try:
@@ -49,7 +49,7 @@ An address costs 5 units, a domain 3, a file 1. In another terminal, try:
   curl -H 'Authorization: Bearer %[4]s' 'http://%[3]s/api/v1/lookup?value=198.51.100.250'
 %[10]s
 Ctrl-C ends it and sums up. The totals count every message; not each one gets a line.
-`, st.platform.URL(), version(), s.HTTPListen, s.AdminToken.Reveal(), c.Quota, pace, st.data(), folder, ourselves(), clock)
+`, st.platform.URL(), version(), s.HTTPListen, s.AdminToken.Reveal(), c.Quota, pace, st.data(), folder, ourselves(), clock, demoPrice)
 }
 
 // ourselves is how this program was called.

@@ -177,6 +177,9 @@ func (st *demoStage) strike() error {
 	return errors.Join(errs...)
 }
 
+// demoPrice is what a unit costs here: as invented as the answers.
+const demoPrice = "0.04"
+
 // settings are the daemon's, read the way it reads the operator's; only the
 // environment and the configuration file of this machine stay out.
 func (st *demoStage) settings(limits string) (settings.Settings, error) {
@@ -195,7 +198,7 @@ func (st *demoStage) settings(limits string) (settings.Settings, error) {
 		fmt.Sprintf("CONNECTOR_LISTEN_PROTOCOL_API_PORT=%d", callback),
 		fmt.Sprintf("CONNECTOR_LISTEN_PROTOCOL_API_URI=http://127.0.0.1:%d", callback),
 		"PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL=" + st.server.URL(), "PROOFPOINT_ET_INTELLIGENCE_API_KEY=" + st.key,
-		"PROOFPOINT_ET_INTELLIGENCE_QUOTA=" + limits,
+		"PROOFPOINT_ET_INTELLIGENCE_QUOTA=" + limits, "PROOFPOINT_ET_INTELLIGENCE_UNIT_PRICE=" + demoPrice, "PROOFPOINT_ET_INTELLIGENCE_CURRENCY=EUR",
 		"ENRICHGATE_DATA_DIR=" + st.data(), "ENRICHGATE_SHUTDOWN_TIMEOUT=1s",
 		fmt.Sprintf("ENRICHGATE_HTTP_LISTEN=127.0.0.1:%d", front), "ENRICHGATE_ADMIN_TOKEN=demo-token-" + rand.Text(),
 	}})

@@ -10,18 +10,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/dashboards"
-	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/enrich/httpapi"
 	"github.com/enrichgate/enrichgate/quota"
-	"github.com/enrichgate/enrichgate/stixconv"
 )
 
 // pageBackend shows the page what the daemon is, and carries out what an
 // operator orders there.
 type pageBackend struct {
 	app        *app
-	recent     *recentDecisions
 	connectors stateFunc
 
 	mu    sync.Mutex
@@ -33,9 +30,9 @@ type pageBackend struct {
 
 // page makes the web page.
 func (a *app) page(connectors stateFunc) *dashboards.Page {
-	b := &pageBackend{app: a, recent: a.decisions, connectors: connectors, drawn: map[string]drawn{}}
+	b := &pageBackend{app: a, connectors: connectors, drawn: map[string]drawn{}}
 	return dashboards.New(dashboards.Config{
-		Reader: b, Decisions: a.decisions, Books: b, Answers: b, Admin: b,
+		Reader: b, Decisions: b, Books: b, Answers: b, Admin: b,
 		ReadToken: a.settings().ReadToken.Reveal(), AdminToken: a.settings().AdminToken.Reveal(), Version: version(), Log: a.log, Shown: a.now,
 	})
 }
@@ -54,110 +51,30 @@ func site(page, machines http.Handler) http.Handler {
 	})
 }
 
-// recentDecisions keeps the last enrichments for the page, and what was saved
-// since the start. Safe for concurrent use.
-type recentDecisions struct {
-	maxTLP map[string]string // by source
-
-	mu        sync.Mutex
-	last      uint64
-	kept      []dashboards.Decision // oldest first, up to twice as many as are told of
-	playbooks map[string]string     // names by id, as far as they are known
-}
-
-// mostDecisions are kept.
+// mostDecisions are shown.
 const mostDecisions = 500
 
-func newRecentDecisions(sources map[string]*settings.Source) *recentDecisions {
-	r := &recentDecisions{maxTLP: map[string]string{}, playbooks: map[string]string{}}
-	for name, s := range sources {
-		r.maxTLP[name] = s.MaxTLP
-	}
-	return r
-}
-
-// observe takes one in; it is what enrich.Config.Observe wants.
-func (r *recentDecisions) observe(d enrich.Decided) {
-	one := decisionOf(d)
-	one.MaxTLP = r.maxTLP[d.Source]
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.last++
-	one.ID = r.last
-	if len(r.kept) == 2*mostDecisions { // now and then, and not at each
-		r.kept = append(r.kept[:0], r.kept[mostDecisions:]...)
-	}
-	r.kept = append(r.kept, one)
-	if q := d.Request; q.Playbook != "" && q.PlaybookName != "" && len(r.playbooks) < mostDecisions {
-		r.playbooks[q.Playbook] = q.PlaybookName
-	}
-}
-
 // Decisions implements dashboards.Decisions.
-func (r *recentDecisions) Decisions() []dashboards.Decision {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := slices.Clone(r.kept[max(0, len(r.kept)-mostDecisions):])
-	slices.Reverse(list)
+func (b *pageBackend) Decisions() []dashboards.Decision {
+	var list []dashboards.Decision
+	for _, e := range b.app.recent.Last(mostDecisions) {
+		list = append(list, decisionOf(e))
+	}
 	return list
 }
 
-func (r *recentDecisions) count() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.last
-}
-
-// playbook is its name, or its id while no request has named it.
-func (r *recentDecisions) playbook(id string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return cmp.Or(r.playbooks[id], id)
-}
-
-func decisionOf(d enrich.Decided) dashboards.Decision {
-	e := d.Request.Entity
+func decisionOf(e httpapi.Enrichment) dashboards.Decision {
 	one := dashboards.Decision{
-		Time: d.At, Took: d.Took, Source: d.Source, Value: e.Subject(), Type: e.Type,
-		Trigger: d.Request.Trigger.String(), Client: cmp.Or(d.Request.Person, d.Request.Client), Playbook: cmp.Or(d.Request.PlaybookName, d.Request.Playbook), Work: d.Request.Work,
-		TLP: strictest(e.TLP), Fate: d.Fate.String(), Reason: d.Text, Units: d.Result.Units(), Objects: len(d.Result.Bundle.Objects),
+		ID: e.ID, Time: e.At, Took: time.Duration(e.TookMS * float64(time.Millisecond)), Source: e.Source, Value: e.Value, Type: e.Type,
+		Trigger: e.Trigger, Client: cmp.Or(e.Person, e.Client), Playbook: e.Playbook, Work: e.Work, TLP: e.TLP, MaxTLP: e.MaxTLP,
+		Fate: e.Fate, Reason: e.Text, Units: e.Units, Saved: e.UnitsSaved, Objects: e.Objects,
 	}
-	for _, p := range d.Result.Parts {
-		part := dashboards.Part{Endpoint: p.Lookup.Endpoint, Class: p.Class.String(), Stale: p.Stale, Units: p.Units}
-		if p.Entry != nil {
-			part.From = p.Origin.String()
-			if p.Cached() {
-				part.Age = max(0, d.At.Sub(p.Entry.StoredAt))
-			}
-		}
-		if p.Err != nil {
-			part.Error = p.Err.Error()
-		}
-		if p.Cached() && p.Err == nil {
-			one.Saved += p.Lookup.Units
-		}
-		one.Parts = append(one.Parts, part)
+	for _, l := range e.Lookups {
+		one.Parts = append(one.Parts, dashboards.Part{
+			Endpoint: l.Endpoint, Class: l.Class, From: l.From, Age: time.Duration(l.AgeSeconds) * time.Second, Stale: l.Stale, Units: l.Units, Error: l.Error,
+		})
 	}
 	return one
-}
-
-// strictest is the marking that counts, or the one that nobody knows, for which
-// the entity was refused.
-func strictest(markings []string) string {
-	var top stixconv.TLP
-	for i, m := range markings {
-		level, err := stixconv.ParseTLP(m)
-		if err != nil {
-			return m
-		}
-		if i == 0 || level > top {
-			top = level
-		}
-	}
-	if len(markings) == 0 {
-		return ""
-	}
-	return top.String()
 }
 
 // Entries implements dashboards.Books.
@@ -206,7 +123,7 @@ func (b *pageBackend) filter(f dashboards.EntryFilter) (quota.Filter, error) {
 func (b *pageBackend) entry(e quota.Entry) dashboards.Entry {
 	one := dashboards.Entry{
 		Seq: e.Seq, Time: e.Time, Kind: e.Kind, Ref: e.Ref, Source: e.Account, Endpoint: e.Endpoint, Subject: cmp.Or(e.Subject, e.Window), Units: e.Units,
-		Trigger: e.Trigger, Work: e.Work, Playbook: cmp.Or(e.PlaybookName, b.recent.playbook(e.Playbook)), Client: cmp.Or(e.Person, e.Client), Status: e.Status, By: e.By, Reason: e.Reason,
+		Trigger: e.Trigger, Work: e.Work, Playbook: cmp.Or(e.PlaybookName, b.app.recent.Playbook(e.Playbook)), Client: cmp.Or(e.Person, e.Client), Status: e.Status, By: e.By, Reason: e.Reason,
 	}
 	switch {
 	case e.Used != nil:

@@ -32,7 +32,7 @@ func (b *pageBackend) State(context.Context) dashboards.State {
 
 // Version implements dashboards.Reader: it grows with every entry of the ledger
 // and with every decision.
-func (b *pageBackend) Version() uint64 { return b.app.ledger.Stats().Entries + b.recent.count() }
+func (b *pageBackend) Version() uint64 { return b.app.ledger.Stats().Entries + b.app.recent.Count() }
 
 func (b *pageBackend) source(s *settings.Source, u quota.Usage, now time.Time) dashboards.Source {
 	d := dashboards.Source{
@@ -119,7 +119,7 @@ func (b *pageBackend) spenders(source string, u quota.WindowUsage, now time.Time
 	clients, playbooks := map[string]int64{}, map[string]int64{}
 	for _, s := range all {
 		if s.Owner.Kind == quota.OfPlaybook {
-			playbooks[b.recent.playbook(s.Name)] += s.Units
+			playbooks[b.app.recent.Playbook(s.Name)] += s.Units
 		} else {
 			clients[s.Name] += s.Units
 		}

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -48,7 +46,7 @@ type LookupPart struct {
 // NewLookupAnswer puts a result in words.
 func NewLookupAnswer(e enrich.Entity, res enrich.Result, now time.Time) LookupAnswer {
 	a := LookupAnswer{
-		Value: shownValue(e), Type: e.Type, Source: res.Source, Summary: res.Summary, Units: res.Units(),
+		Value: e.Subject(), Type: e.Type, Source: res.Source, Summary: res.Summary, Units: res.Units(),
 		Cached: len(res.Parts) > 0, Complete: len(res.Failed()) == 0, Lookups: []LookupPart{},
 	}
 	for _, p := range res.Parts {
@@ -83,15 +81,4 @@ func (a LookupAnswer) answered() bool {
 		}
 	}
 	return false
-}
-
-// shownValue names an entity: its value, or the hash that it was asked by.
-func shownValue(e enrich.Entity) string {
-	if e.Value != "" {
-		return e.Value
-	}
-	for _, kind := range slices.Sorted(maps.Keys(e.Hashes)) {
-		return e.Hashes[kind]
-	}
-	return ""
 }

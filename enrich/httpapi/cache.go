@@ -122,7 +122,7 @@ func (a *API) cacheGet(w http.ResponseWriter, r *http.Request, who caller) {
 		Problem(w, problemOf(err))
 		return
 	}
-	answer := KeptAnswer{Source: src.Name, Type: e.Type, Value: shownValue(e), Lookups: []KeptLookup{}}
+	answer := KeptAnswer{Source: src.Name, Type: e.Type, Value: e.Subject(), Lookups: []KeptLookup{}}
 	for _, k := range kept {
 		l := KeptLookup{Endpoint: k.Lookup.Endpoint, State: k.State.String()}
 		if k.Entry != nil {
