@@ -3,6 +3,7 @@ package dashboards
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -427,5 +428,25 @@ func TestLive(t *testing.T) {
 	_, sc = open()
 	p.Close()
 	for sc.Scan() { // to the end, or the test hangs
+	}
+}
+
+// Many connectors do not push the quota off the overview: what is well is
+// counted there, and what is not is shown.
+func TestManyChecks(t *testing.T) {
+	b := story()
+	b.state.Health = []Check{{Name: "messages to one", Level: Bad, Says: "not listening"}}
+	for i := range 40 {
+		b.state.Health = append(b.state.Health, Check{Name: fmt.Sprintf("messages to %d", i), Says: "taken"})
+	}
+	_, server := page(t, b, nil)
+	guest := newGuest(t, server.URL)
+	guest.signIn(readToken)
+	_, overview := guest.get("/")
+	if !strings.Contains(overview, "not listening") || !strings.Contains(overview, "<b>40 checks</b> are well") || strings.Contains(overview, "messages to 7") {
+		t.Error(overview)
+	}
+	if _, health := guest.get("/health"); !strings.Contains(health, "messages to 7") || !strings.Contains(health, "not listening") {
+		t.Error(health)
 	}
 }

@@ -13,7 +13,9 @@ import (
 type overviewView struct {
 	Sources []sourceView
 	Health  []Check
-	Recent  []Decision
+	// Well is how many more checks there are, all of them good.
+	Well   int
+	Recent []Decision
 }
 
 // sourceView is a source with what follows from its figures.
@@ -25,11 +27,19 @@ type sourceView struct {
 	Chart   *chart
 }
 
-const recentOnOverview = 8
+const (
+	recentOnOverview = 8
+	// checksOnOverview are shown there; of more, those that are not well.
+	checksOnOverview = 6
+)
 
 func (p *Page) overview(w http.ResponseWriter, r *http.Request, who visitor) {
 	s := p.cfg.Reader.State(r.Context())
 	v := overviewView{Health: s.Health, Recent: p.cfg.Decisions.Decisions()}
+	if len(v.Health) > checksOnOverview {
+		v.Health = slices.DeleteFunc(slices.Clone(v.Health), func(c Check) bool { return c.Level == Good })
+		v.Well = len(s.Health) - len(v.Health)
+	}
 	v.Recent = v.Recent[:min(len(v.Recent), recentOnOverview)]
 	for _, one := range s.Sources {
 		sv := sourceView{Source: one, Main: decisive(one.Windows, s.At)}

@@ -36,14 +36,22 @@ func (d Decided) Saved() (units int64) {
 	return units
 }
 
+// beginning is when a request began: by the clock of the books, and by the steady
+// one of the system, by which durations are told.
+type beginning struct{ at, steady time.Time }
+
+func (g *Gateway) begin() beginning { return beginning{at: g.now(), steady: time.Now()} }
+
+func (b beginning) took() time.Duration { return time.Since(b.steady) }
+
 // decided tells the observer. A request that was never looked up has an error.
-func (g *Gateway) decided(began time.Time, r Request, res Result, err error) {
+func (g *Gateway) decided(began beginning, r Request, res Result, err error) {
 	text := res.Summary
 	if err != nil {
 		text = subject(r.Entity) + ": " + err.Error()
 	}
 	g.observe(Decided{
-		Source: g.source.Name(), At: began, Took: g.now().Sub(began), TLP: strictest(r.Entity.TLP), MaxTLP: g.policy.MaxTLP.String(),
+		Source: g.source.Name(), At: began.at, Took: began.took(), TLP: strictest(r.Entity.TLP), MaxTLP: g.policy.MaxTLP.String(),
 		Request: r, Result: res, Fate: fateOf(res, err), Text: text,
 	})
 }

@@ -169,7 +169,7 @@ func (r Result) Failed() (failed []Part) {
 // nothing was looked up, and says why; the failure of a lookup is not an error
 // but a Part, because it never costs the others.
 func (g *Gateway) Enrich(ctx context.Context, r Request) (Result, error) {
-	began := g.now()
+	began := g.begin()
 	answer := g.enrich
 	if len(r.Observables) > 0 {
 		answer = g.throughObservables

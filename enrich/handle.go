@@ -43,7 +43,7 @@ func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
 	if err := to.Received(ctx); err != nil {
 		return fmt.Errorf("reporting the start: %w", err)
 	}
-	began, started := g.now(), time.Now()
+	began := g.begin()
 	g.metrics.inHand.Inc()
 	defer g.metrics.inHand.Dec()
 	result, err := Result{Bundle: original(m.Request)}, m.Problem
@@ -60,7 +60,7 @@ func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
 	if at, park := g.resumesAt(result); park {
 		parkErr := to.Park(ctx, at, fmt.Sprintf("%s. It resumes at %s", result.Summary, at.UTC().Format(time.RFC3339)))
 		if parkErr == nil {
-			g.metrics.handled(m.Trigger, Deferred, time.Since(started))
+			g.metrics.handled(m.Trigger, Deferred, began.took())
 			return nil
 		}
 		if !errors.Is(parkErr, ErrNotParked) {
@@ -84,7 +84,7 @@ func (g *Gateway) Handle(ctx context.Context, m Message, to Reporter) error {
 	if err := to.Processed(ctx, text, fate.failed()); err != nil {
 		return fmt.Errorf("reporting the end: %w", err)
 	}
-	g.metrics.handled(m.Trigger, fate, time.Since(started))
+	g.metrics.handled(m.Trigger, fate, began.took())
 	if m.Trigger == quota.Playbook && fate.failed() {
 		// A playbook step has no work to complain on.
 		g.log.Warn("a playbook step was answered without all that was asked for", "playbook", m.Playbook, "entity", m.Entity.ID, "reason", text)

@@ -89,7 +89,7 @@ const (
 // Lookup brings one answer, as cheaply as it can be had, for a request that
 // names the call itself. Whoever calls it answers for the policy.
 func (g *Gateway) Lookup(ctx context.Context, r Request, l Lookup) Part {
-	began := g.now()
+	began := g.begin()
 	p := g.lookup(ctx, r, l)
 	g.decided(began, r, Result{Parts: []Part{p}}, nil)
 	return p

@@ -218,7 +218,7 @@ func (b *pageBackend) health() []dashboards.Check {
 	room := "make room on the volume of " + b.app.settings().DataDir + "."
 	ledger := dashboards.Check{Name: "ledger", Says: "durable"}
 	if last := b.app.ledger.Stats().LastCommit; !last.IsZero() {
-		ledger.Says = "durable, last saved at " + clockTime(last)
+		ledger.Says = "durable, last saved " + span(b.app.now().Sub(last)) + " ago"
 	}
 	if err := b.app.ledger.Healthy(); err != nil {
 		ledger.Level, ledger.Says, ledger.Advice = dashboards.Bad, err.Error(), "Nothing is spent until the disk takes a write again: "+room
@@ -246,7 +246,7 @@ func (b *pageBackend) health() []dashboards.Check {
 }
 
 func openctiCheck(s opencti.State) dashboards.Check {
-	c := dashboards.Check{Name: "OpenCTI, for " + s.Name, Says: "registered, answered at " + clockTime(s.LastPing)}
+	c := dashboards.Check{Name: "OpenCTI, for " + s.Name, Says: "registered, answered " + span(time.Since(s.LastPing)) + " ago"}
 	if s.Platform != nil {
 		c.Level, c.Says, c.Advice = dashboards.Bad, s.Platform.Error(), "Requests wait in OpenCTI meanwhile. Check OPENCTI_URL and OPENCTI_TOKEN; the log has more."
 	}
@@ -256,16 +256,13 @@ func openctiCheck(s opencti.State) dashboards.Check {
 func messagesCheck(s opencti.State) dashboards.Check {
 	c := dashboards.Check{Name: "messages to " + s.Name, Says: fmt.Sprintf("taken; %d in the queue, %d parked", s.Waiting, s.Parked)}
 	if !s.LastMessage.IsZero() {
-		c.Says += ", the last one came at " + clockTime(s.LastMessage)
+		c.Says += ", the last one came " + span(time.Since(s.LastMessage)) + " ago"
 	}
 	if s.Messages != nil {
 		c.Level, c.Says, c.Advice = dashboards.Bad, s.Messages.Error(), "Nothing is spent on what cannot be answered; it waits. Check RabbitMQ, its queues and its memory; the log has more."
 	}
 	return c
 }
-
-// clockTime is a time of the day, as the page's checks tell it.
-func clockTime(t time.Time) string { return t.UTC().Format(time.TimeOnly) + " UTC" }
 
 // clientList is every client with a token, and whoever else has a budget.
 func (b *pageBackend) clientList(usages []quota.Usage) []dashboards.Client {
