@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/enrichgate/enrichgate/cache"
 	"github.com/enrichgate/enrichgate/quota"
@@ -51,6 +52,7 @@ type Gateway struct {
 	crowd   *crowd
 	carrier *carrier
 	metrics *metrics
+	turns   *semaphore.Weighted
 
 	exhaustion Exhaustion
 	maxWait    time.Duration
@@ -61,7 +63,7 @@ func New(c Config) *Gateway {
 	g := &Gateway{
 		source: c.Source, cache: c.Cache, ledger: c.Ledger, policy: c.Policy, log: c.Log,
 		now: c.Now, trace: c.Trace, observe: c.Observe, guard: newGuard(), crowd: newCrowd(),
-		exhaustion: c.Exhaustion, maxWait: cmp.Or(c.MaxWait, DefaultMaxWait),
+		turns: semaphore.NewWeighted(maxCalls), exhaustion: c.Exhaustion, maxWait: cmp.Or(c.MaxWait, DefaultMaxWait),
 	}
 	g.carrier = newCarrier(c.Source, g.send)
 	if g.now == nil {

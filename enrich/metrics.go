@@ -37,6 +37,8 @@ type metrics struct {
 
 	mu    sync.Mutex
 	known []string // clients that have series from the start
+	// gone are those that had; a call of theirs may still be under way.
+	gone map[string]struct{}
 }
 
 // Results of a lookup.
@@ -54,6 +56,7 @@ const (
 const (
 	refundNotSent  = "not_sent"       // the call did not leave
 	refundProvider = "provider_error" // the provider documents that such an answer costs nothing
+	refundBatched  = "batched"        // one of several in a call that has one price
 )
 
 // Reasons of a denial, beside the kinds of a PolicyError.
@@ -87,10 +90,11 @@ func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 		return c
 	}
 	m := &metrics{
+		gone:      map[string]struct{}{},
 		lookups:   counters("cache_requests_total", "Lookups by what the cache had: hit, negative (a kept 'no record'), shared (joined a call in flight), miss, bypass (a kept answer was not wanted), stale, none (no answer could be had).", "result"),
 		saved:     counters("quota_units_saved_total", "Quota units that were not spent because the answer was there (cache, negative, singleflight), or because policy forbids to ask (policy).", "reason"),
 		spent:     counters("quota_units_total", "Quota units spent by this process, uncertain ones included, by trigger.", "trigger"),
-		refunded:  counters("quota_units_refunded_total", "Quota units that were reserved and given back: not_sent (provably not a byte of the call left), provider_error (an answer that the provider documents as free).", "reason"),
+		refunded:  counters("quota_units_refunded_total", "Quota units that were reserved and given back: not_sent (provably not a byte of the call left), provider_error (an answer that the provider documents as free), batched (one of several in a call that has one price).", "reason"),
 		clients:   counters("client_units_total", "Quota units spent by this process in the name of a client, uncertain ones included.", "client"),
 		denied:    counters("policy_denials_total", "Requests that were not looked up: tlp, scope, private, input (not a value that the source knows); and lookups that were refused their units: quota, reserve (the rest is kept for others), paused, client_budget, playbook_budget.", "reason"),
 		outcomes:  counters("enrichments_total", "Messages of the platform by trigger and outcome: enriched, unchanged, not_found, denied, incomplete, failed, deferred (parked until the quota opens; it ends again later).", "trigger", "outcome"),
@@ -109,7 +113,7 @@ func newMetrics(r prometheus.Registerer, source string, g *guard) *metrics {
 	for vec, values := range map[*prometheus.CounterVec][]string{
 		m.lookups:  {resultHit, resultNegative, resultShared, resultMiss, resultBypass, resultStale, resultNone},
 		m.saved:    {"cache", "negative", "singleflight", "policy"},
-		m.refunded: {refundNotSent, refundProvider},
+		m.refunded: {refundNotSent, refundProvider, refundBatched},
 		m.denied:   {PolicyTLP, PolicyScope, PolicyPrivate, deniedInput, deniedQuota, deniedReserve, deniedPaused, deniedClient, deniedPlaybook},
 	} {
 		for _, v := range values {
@@ -160,10 +164,12 @@ func (m *metrics) setClients(names []string) {
 	for _, name := range m.known {
 		if !slices.Contains(names, name) {
 			m.clients.DeleteLabelValues(name)
+			m.gone[name] = struct{}{}
 		}
 	}
 	for _, name := range names {
 		m.clients.WithLabelValues(name)
+		delete(m.gone, name)
 	}
 	m.known = slices.Clone(names)
 }
@@ -200,12 +206,12 @@ func (m *metrics) looked(r Request, p Part) {
 	negative := p.Class == NotFound || p.Class == InvalidInput
 	units := float64(p.Lookup.Units)
 	result := resultMiss
+	if d, refused := IsRefused(p.Err); refused { // even if it is answered with what is kept
+		m.denied.WithLabelValues(refusal(d)).Inc()
+	}
 	switch {
 	case p.Entry == nil:
 		result = resultNone
-		if d, refused := IsRefused(p.Err); refused {
-			m.denied.WithLabelValues(refusal(d)).Inc()
-		}
 	case p.Err != nil:
 		result = resultStale
 	case p.Origin == cache.Shared:
@@ -228,7 +234,9 @@ func (m *metrics) looked(r Request, p Part) {
 // paid counts units under those in whose name they were asked for.
 func (m *metrics) paid(asked Request, units int64) {
 	m.spent.WithLabelValues(asked.Trigger.String()).Add(float64(units))
-	if asked.Client != "" {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, gone := m.gone[asked.Client]; asked.Client != "" && !gone {
 		m.clients.WithLabelValues(asked.Client).Add(float64(units))
 	}
 }
@@ -236,7 +244,10 @@ func (m *metrics) paid(asked Request, units int64) {
 // refund counts units that were given back.
 func (m *metrics) refund(a Answer, units int64) {
 	reason := refundNotSent
-	if a.Sent {
+	switch {
+	case a.Sent && a.Apart:
+		reason = refundBatched
+	case a.Sent:
 		reason = refundProvider
 	}
 	m.refunded.WithLabelValues(reason).Add(float64(units))

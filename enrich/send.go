@@ -6,9 +6,29 @@ import (
 	"time"
 )
 
-// send makes one request for one lookup or for many, if the provider is not to
-// be left alone.
+const (
+	// maxCalls are under way at once, of one source. A limit of the transport's
+	// would not do: a call that waits in there while its caller gives up may still
+	// leave on a connection that comes free.
+	maxCalls = 32
+	// turnPatience bounds the wait for one's turn among them.
+	turnPatience = time.Minute
+)
+
+// send makes one request for one lookup or for many, once it is its turn and if
+// the provider is not to be left alone. What waited in vain did not leave, and is
+// none of the provider's failures.
 func (g *Gateway) send(ctx context.Context, ls []Lookup) []Answer {
+	waiting, stop := WithPatience(ctx, turnPatience)
+	err := g.turns.Acquire(waiting, 1)
+	stop()
+	if err == nil {
+		defer g.turns.Release(1)
+		err = ctx.Err() // a turn that comes as its caller gives up
+	}
+	if err != nil {
+		return each(len(ls), Answer{Class: NetworkError, Err: fmt.Errorf("nothing was sent: it waited for its turn among %d calls: %w", maxCalls, err)})
+	}
 	done, err := g.guard.admit()
 	if err != nil {
 		return each(len(ls), Answer{Class: classOf(err), Err: err})

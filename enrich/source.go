@@ -61,6 +61,8 @@ type TTL struct {
 	Found    time.Duration
 	NotFound time.Duration
 	Stale    time.Duration
+	// Set is what the operator says of all answers of the lookup; zero for nothing.
+	Set time.Duration
 }
 
 // Class is the kind of an answer, from status and body together.

@@ -87,3 +87,28 @@ func TestConfigureRefuses(t *testing.T) {
 		t.Errorf("the limit is %d", w.Limit)
 	}
 }
+
+// What an operator or the provider said of a window holds on when something
+// else changes, in short windows too.
+func TestConfigureKeepsWhatWasSaid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	clock := newTestClock(noon)
+	l := openAt(t, path, clock, of(t, "200/minute,1000/month"))
+	spend(t, l, 5, ask(Manual))
+	if err := l.SetUsed(src, "minute", 195, Order{By: "test", Reason: "the provider says so"}); err != nil {
+		t.Fatal(err)
+	}
+	next := of(t, "210/minute,1000/month")
+	next.Floors = map[Trigger]float64{Playbook: 0.1}
+	if err := l.Configure(map[string]Account{src: next}); err != nil {
+		t.Fatal(err)
+	}
+	if w := usage(l).Windows[0]; w.Used != 195 || w.Limit != 210 || w.Floors["playbook"] != 21 {
+		t.Errorf("%+v", w)
+	}
+	spend(t, l, 1, ask(Manual))
+	clock.add(3 * time.Minute)
+	if w := usage(l).Windows; w[0].Used != 0 || w[1].Used != 6 {
+		t.Errorf("%+v", w)
+	}
+}

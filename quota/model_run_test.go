@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -130,19 +129,15 @@ func (r *run) crash() {
 	r.m.crash(r.now(), last)
 }
 
-// configure changes figures while the ledger is at work: what is reserved stays
-// so, and what was spent is counted from the disk.
+// configure changes figures while the ledger is at work, and nothing else.
 func (r *run) configure() {
 	day, month := r.m.account.Limits[2], r.m.account.Limits[4]
 	next := drawAccount(r.T, day.Zone, day.ResetHour, month.ResetDay)
 	if rapid.Bool().Draw(r.T, "as it was") {
 		next = r.m.account
 	}
-	now := r.now()
 	r.must(r.l.Configure(map[string]Account{src: next}))
-	if !reflect.DeepEqual(next, r.m.account) {
-		r.m.recount(now, r.l.head.Time)
-	}
+	r.must(r.l.SetClients(src, next.Clients))
 	r.m.account, r.opts.Accounts = next, map[string]Account{src: next}
 }
 

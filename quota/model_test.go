@@ -158,18 +158,9 @@ func (m *model) correct(l Limit, now instant, used int64) {
 	m.said[l.Window()] = s
 }
 
-// crash ends what is open in doubt, and counts from the disk.
+// crash ends what is open in doubt, and forgets the steady time line: what was
+// settled is as old as the end of its minute says.
 func (m *model) crash(now instant, last time.Time) {
-	m.recount(now, last)
-	for _, id := range slices.Sorted(maps.Keys(m.open)) {
-		m.settle(id, Uncertain, now)
-	}
-	m.quiet = now.steady
-}
-
-// recount forgets the steady time line: what was settled is as old as the end of
-// its minute says.
-func (m *model) recount(now instant, last time.Time) {
 	aged := func(at time.Time) time.Time { return now.steady.Add(-max(0, now.wall.Sub(at))) }
 	for i := range m.settled {
 		at := m.settled[i].stamp.Truncate(time.Minute).Add(time.Minute - 1)
@@ -185,6 +176,10 @@ func (m *model) recount(now instant, last time.Time) {
 		s.gone = l.Rolling && s.stamp.Before(start)
 		m.said[l.Window()] = s
 	}
+	for _, id := range slices.Sorted(maps.Keys(m.open)) {
+		m.settle(id, Uncertain, now)
+	}
+	m.quiet = now.steady
 }
 
 func (m *model) settle(id uint64, o Outcome, now instant) {

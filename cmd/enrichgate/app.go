@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,10 @@ type app struct {
 	requests *httpapi.Metrics
 	savings  *savings
 	metrics  http.Handler
-	reload   *reloader
+	// budgets is held while the ledger is told of budgets, so that the last to
+	// have read them is the last to tell.
+	budgets sync.Mutex
+	reload  *reloader
 }
 
 // settings are those that hold now.
@@ -69,7 +73,7 @@ func openAppAt(s settings.Settings, log *slog.Logger, command string, trace func
 			err = errors.Join(err, a.close())
 		}
 	}()
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), sourceInfo(s), unitPrices(s), persistence(s.DataDir))
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), sourceInfo{a.settings}, unitPrices(s), persistence(s.DataDir))
 	a.requests = httpapi.NewMetrics(a.registry)
 	if a.dir, err = holdDataDir(s.DataDir, command); err != nil {
 		return a, err
@@ -211,6 +215,12 @@ func (a *app) clientsOf(source string) (names []string) {
 
 // clientsChanged gives the ledger the clients' budgets as they are now.
 func (a *app) clientsChanged() {
+	a.budgets.Lock()
+	defer a.budgets.Unlock()
+	a.tellBudgets()
+}
+
+func (a *app) tellBudgets() {
 	for _, s := range a.sources {
 		a.gateways[s.Name()].SetClients(a.clientsOf(s.Name()))
 		if err := a.ledger.SetClients(s.Name(), a.clientBudgets(s.settings())); err != nil {

@@ -92,10 +92,10 @@ func TestTunedTTL(t *testing.T) {
 		want     enrich.TTL
 	}{
 		{settings.Source{CacheStale: time.Minute}, 0, enrich.TTL{Found: 24 * time.Hour, NotFound: 6 * time.Hour, Stale: time.Minute}},
-		{settings.Source{CacheTTL: time.Hour}, 0, enrich.TTL{Found: time.Hour, NotFound: time.Hour}},
-		{settings.Source{CacheTTL: 48 * time.Hour}, 0, enrich.TTL{Found: 48 * time.Hour, NotFound: 6 * time.Hour}},
-		{settings.Source{CacheTTL: time.Hour}, 2 * time.Hour, enrich.TTL{Found: 2 * time.Hour, NotFound: 2 * time.Hour}},
-		{settings.Source{CacheTTL: time.Hour, CacheNegativeTTL: 3 * time.Hour}, 0, enrich.TTL{Found: time.Hour, NotFound: 3 * time.Hour}},
+		{settings.Source{CacheTTL: time.Hour}, 0, enrich.TTL{Found: time.Hour, NotFound: time.Hour, Set: time.Hour}},
+		{settings.Source{CacheTTL: 48 * time.Hour}, 0, enrich.TTL{Found: 48 * time.Hour, NotFound: 6 * time.Hour, Set: 48 * time.Hour}},
+		{settings.Source{CacheTTL: time.Hour}, 2 * time.Hour, enrich.TTL{Found: 2 * time.Hour, NotFound: 2 * time.Hour, Set: 2 * time.Hour}},
+		{settings.Source{CacheTTL: time.Hour, CacheNegativeTTL: 3 * time.Hour}, 0, enrich.TTL{Found: time.Hour, NotFound: 3 * time.Hour, Set: time.Hour}},
 	} {
 		if got := tunedTTL(own, &tc.s, tc.endpoint); got != tc.want {
 			t.Errorf("%+v: got %+v", tc, got)

@@ -24,7 +24,7 @@ func mutants() []mutant {
 	return []mutant{
 		{"remove the fsync", "cache/boltfile/boltfile.go", "NoFreelistSync: true", "NoSync: true, NoFreelistSync: true", "./enrich", "TestPowerCuts"},
 		{"settle before store", "enrich/lookup.go", "	g.trace(StepAnswered)\n", "	_ = g.ledger.Settle(d.ID, outcomeOf(a.Answer), a.Status)\n	g.trace(StepAnswered)\n", "./enrich", "TestOrderOfTheSteps"},
-		{"a reload forgets what was spent", "quota/configure.go", "	fresh, err := load(l.db, next, l.clock.now())\n", "	fresh, err := books{accounts: map[string]*account{}}, error(nil)\n	for name, a := range next {\n		fresh.accounts[name] = newAccount(name, a, l.clock.now())\n		fresh.accounts[name].configured = true\n	}\n", "./quota", "TestConfigureKeepsTheBooks"},
+		{"a reload forgets what was spent", "quota/configure.go", "		anew, err := load(l.db, next, now)\n", "		anew, err := books{accounts: other}, error(nil)\n		for _, a := range other {\n			a.configured = true\n		}\n", "./quota", "TestConfigureKeepsTheBooks"},
 		{"call before reserve", "enrich/lookup.go", "	d, asked, err := g.reserve(ctx, r, l, key)\n", "	_ = g.fetch(ctx, []Lookup{l})\n	d, asked, err := g.reserve(ctx, r, l, key)\n", "./enrich", "TestRandomKills"},
 		{"refund on time-out", "enrich/lookup.go", "	default:\n		return quota.Uncertain\n", "	default:\n		return quota.Void\n", "./enrich", "TestWhatACallCosts"},
 		{"ack before publish", "enrich/opencti/consume.go", "	err := c.consumeSafely(ctx, in, p)\n", "	_ = d.Ack(false)\n	err := c.consumeSafely(ctx, in, p)\n", "./cmd/enrichgate", "TestKillAtEveryStep/^settled$"},

@@ -21,19 +21,28 @@ func unitPrices(s settings.Settings) prometheus.Collector {
 	return g
 }
 
-// sourceInfo names the sources that are switched on, and what they are counted in.
-func sourceInfo(s settings.Settings) prometheus.Collector {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "enrichgate_source_info",
-		Help: "Always 1; what a source is counted in: call (each costs one unit) or unit (their prices differ), and the currency of its price."},
-		[]string{"source", "unit", "currency"})
-	for _, source := range s.Enabled() {
+// sourceInfo names the sources that are switched on, and what they are counted
+// in, as the settings have it now.
+type sourceInfo struct{ settings func() *settings.Settings }
+
+func (sourceInfo) desc() *prometheus.Desc {
+	return prometheus.NewDesc("enrichgate_source_info",
+		"Always 1; what a source is counted in: call (each costs one unit) or unit (their prices differ), and the currency of its price.",
+		[]string{"source", "unit", "currency"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (i sourceInfo) Describe(ch chan<- *prometheus.Desc) { ch <- i.desc() }
+
+// Collect implements prometheus.Collector.
+func (i sourceInfo) Collect(ch chan<- prometheus.Metric) {
+	for _, source := range i.settings().Enabled() {
 		unit := "call"
 		for _, endpoint := range source.Endpoints {
 			if endpoint.Units != 1 {
 				unit = "unit"
 			}
 		}
-		g.WithLabelValues(source.Spec.Name, unit, source.Currency).Set(1)
+		ch <- prometheus.MustNewConstMetric(i.desc(), prometheus.GaugeValue, 1, source.Spec.Name, unit, source.Currency)
 	}
-	return g
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -54,44 +53,62 @@ func (r *reloader) run(by string) (httpapi.Reloaded, error) {
 	if r.read == nil {
 		return httpapi.Reloaded{}, &enrich.InputError{Reason: "these settings come from no file and no environment; there is nothing to read again"}
 	}
-	changes, err := r.take(by)
+	changes, err := r.take()
 	if err != nil {
 		r.ok.Set(0)
 		return httpapi.Reloaded{}, err
 	}
 	r.took()
+	r.app.log.Info("the settings were read again", "by", by, "taken", changes.Taken)
+	if len(changes.Restart) > 0 {
+		r.app.log.Warn("some settings hold from the next start only", "needs_restart", changes.Restart)
+	}
+	r.audit(by, changes)
 	return httpapi.Reloaded{Taken: orEmpty(changes.Taken), NeedsRestart: orEmpty(changes.Restart)}, nil
 }
 
-func (r *reloader) take(by string) (settings.Changes, error) {
+// take is all or nothing, but for the file of clients: that is taken as it is even
+// if the ledger, whose disk has failed, is not told of their budgets.
+func (r *reloader) take() (settings.Changes, error) {
 	a := r.app
 	fresh, err := r.read()
 	if err != nil {
 		return settings.Changes{}, &enrich.InputError{Reason: err.Error()}
 	}
+	for _, w := range fresh.Warnings {
+		a.log.Warn(w)
+	}
 	next, changes := a.settings().Adopt(&fresh)
-	back, err := a.clients.Reload()
+	a.budgets.Lock()
+	defer a.budgets.Unlock()
+	changed, err := a.clients.Reload()
 	if err != nil {
 		return settings.Changes{}, &enrich.InputError{Reason: err.Error()}
 	}
+	if changed {
+		changes.Taken = append(changes.Taken, "clients")
+	}
 	if err := a.ledger.Configure(a.accountsOf(&next)); err != nil {
-		back()
 		return settings.Changes{}, err
 	}
 	a.current.Store(&next)
-	a.clientsChanged()
+	a.tellBudgets()
 	if r.level != nil {
 		r.level.Set(next.LogLevel)
 	}
+	return changes, nil
+}
+
+// audit writes down what was taken, and for whom.
+func (r *reloader) audit(by string, changes settings.Changes) {
 	if len(changes.Taken) == 0 {
-		return changes, nil
+		return
 	}
-	for _, s := range next.Enabled() {
-		if err := a.ledger.Note(s.Spec.Name, "settings", quota.Order{By: by, Reason: "settings were read again: " + strings.Join(changes.Taken, ", ")}); err != nil {
-			a.log.Error("a reload could not be written into the audit log", "source", s.Spec.Name, "error", err)
+	for _, s := range r.app.settings().Enabled() {
+		if err := r.app.ledger.Note(s.Spec.Name, "settings", quota.Order{By: by, Reason: "settings were read again: " + strings.Join(changes.Taken, ", ")}); err != nil {
+			r.app.log.Error("a reload could not be written into the audit log", "source", s.Spec.Name, "error", err)
 		}
 	}
-	return changes, nil
 }
 
 func orEmpty(names []string) []string {
@@ -106,18 +123,8 @@ func (r *reloader) follow(ctx context.Context, signals <-chan os.Signal) {
 	for {
 		select {
 		case <-signals:
-			done, err := r.run("signal")
-			var input *enrich.InputError
-			switch {
-			case errors.As(err, &input):
-				r.app.log.Error("the settings could not be read again; those before hold", "error", input.Reason)
-			case err != nil:
-				r.app.log.Error("the settings could not be taken; those before hold", "error", err)
-			default:
-				r.app.log.Info("the settings were read again", "taken", done.Taken, "needs_restart", done.NeedsRestart)
-			}
-			if len(done.NeedsRestart) > 0 {
-				r.app.log.Warn("some settings hold from the next start only", "needs_restart", done.NeedsRestart)
+			if _, err := r.run("signal"); err != nil {
+				r.app.log.Error("the settings could not be read again; those before hold", "error", err)
 			}
 		case <-ctx.Done():
 			return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
+	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/enrich/opencti/openctitest"
 )
 
@@ -101,4 +104,58 @@ func getText(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return string(body)
+}
+
+// A reload changes how long the answers of a declared source are kept as a
+// restart would, be it set, changed or taken back.
+func TestReloadOfDeclaredTTLs(t *testing.T) {
+	entity, err := enrich.NewEntity("IPv4-Addr", "198.51.100.7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := func(s tunedSource) enrich.TTL {
+		t.Helper()
+		lookups, err := s.Plan(entity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lookups[0].TTL
+	}
+	with := func(ttl string) settings.Settings {
+		t.Helper()
+		environ := []string{"OPENCTI_URL=http://localhost", "OPENCTI_TOKEN=token-0123456789", "CONNECTOR_ID=b5d1e2f0-6c1a-4a0b-9d3e-7f2a1c0e9b11",
+			"VIRUSTOTAL_TOKEN=key-of-a-test-0123456789", "ENRICHGATE_DATA_DIR=" + filepath.Join(t.TempDir(), "data")}
+		if ttl != "" {
+			environ = append(environ, "VIRUSTOTAL_CACHE_TTL="+ttl)
+		}
+		s, err := settings.Load(settings.Options{Environ: environ, Sources: sourceSpecs(), Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	opened := func(s settings.Settings) *app {
+		t.Helper()
+		a, err := openApp(s, slog.New(slog.DiscardHandler), "test", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := a.close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return a
+	}
+	a := opened(with("PT1H"))
+	for _, ttl := range []string{"", "P30D", "PT2H"} {
+		fresh := with(ttl)
+		a.reload.read = func() (settings.Settings, error) { return fresh, nil }
+		if _, err := a.reload.run("test"); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := plan(a.sources[0]), plan(opened(fresh).sources[0]); got != want {
+			t.Errorf("CACHE_TTL=%q: a reload gives %+v, a restart %+v", ttl, got, want)
+		}
+	}
 }

@@ -61,6 +61,11 @@ type serving struct {
 // then the stores.
 func (d serving) run(ctx context.Context) (err error) {
 	s, log := d.settings, d.log
+	hangups := make(chan os.Signal, 1)
+	if d.read != nil { // else a hangup ends the process, as it does by default
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+	}
 	a, err := openAppAt(s, log, "run", d.trace, d.now)
 	if err != nil {
 		return err
@@ -92,12 +97,7 @@ func (d serving) run(ctx context.Context) (err error) {
 	for _, g := range a.gateways {
 		watching.Go(func() { g.WatchUsage(ctx) })
 	}
-	if d.read != nil { // else a hangup ends the process, as it does by default
-		hangups := make(chan os.Signal, 1)
-		signal.Notify(hangups, syscall.SIGHUP)
-		defer signal.Stop(hangups)
-		watching.Go(func() { a.reload.follow(ctx, hangups) })
-	}
+	watching.Go(func() { a.reload.follow(ctx, hangups) })
 	defer watching.Wait()
 	err = connectors.Run(ctx)
 	log.Info("enrichgate stops")

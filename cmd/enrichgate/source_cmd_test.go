@@ -89,6 +89,17 @@ func TestAddASourceInTenMinutes(t *testing.T) {
 		t.Errorf("exit %d: %s", code, out)
 	}
 
+	// Limits of which one can never be used up are found before they are used, and
+	// cost this one source.
+	rewrite(t, filepath.Join(dir, "acme_intel", "source.yaml"), "quota: 1000/day", "quota: 1000/day,100/month")
+	if code, _, errs = sources(t, nil, "lint", "--dir", dir); code != exitConfig || !strings.Contains(errs, "source.yaml: the default of ACME_INTEL_QUOTA: ") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if _, problems := sourcesIn(dir); len(problems) != 1 || !strings.Contains(problems[0].Error(), "acme_intel was not loaded: the default of ACME_INTEL_QUOTA") {
+		t.Errorf("%v", problems)
+	}
+	rewrite(t, filepath.Join(dir, "acme_intel", "source.yaml"), "quota: 1000/day,100/month", "quota: 1000/day")
+
 	// Another mapping is another bundle: the golden file says so.
 	rewrite(t, filepath.Join(dir, "acme_intel", "source.yaml"), "scale(10)", "scale(100)")
 	if code, _, errs = sources(t, nil, "test", "acme_intel", "--dir", dir); code != 1 || !strings.Contains(errs, "[found] differ") {

@@ -50,7 +50,12 @@ func (l sourceLintCmd) Run(env *environment) error {
 	}
 	var all lintProblems
 	for _, name := range names {
-		_, found := source.LoadOne(fsys, name)
+		d, found := source.LoadOne(fsys, name)
+		if d != nil && len(found) == 0 {
+			if err := declaredSpec(d).Check(); err != nil {
+				found = append(found, source.Problem{File: name + "/source.yaml", Reason: err.Error()})
+			}
+		}
 		for _, p := range found {
 			if l.Dir != "" {
 				p.File = filepath.Join(l.Dir, filepath.FromSlash(p.File))

@@ -38,6 +38,10 @@ func sourcesIn(dir string) (specs []settings.SourceSpec, problems []error) {
 			problems = append(problems, fmt.Errorf("the source %s was not loaded: %s is another name of nothing that it has", spec.Name, stray))
 			return
 		}
+		if err := spec.Check(); err != nil {
+			problems = append(problems, fmt.Errorf("the source %s was not loaded: %w", spec.Name, err))
+			return
+		}
 		for _, name := range spec.Names() {
 			if other, is := taken[name]; is {
 				problems = append(problems, fmt.Errorf("the source %s was not loaded: %s is already a name of %s", spec.Name, name, other))
@@ -143,7 +147,7 @@ func tunedTTL(ttl enrich.TTL, s *settings.Source, endpoint time.Duration) enrich
 		endpoint = s.CacheTTL
 	}
 	if endpoint > 0 {
-		ttl.Found, ttl.NotFound = endpoint, min(ttl.NotFound, endpoint)
+		ttl.Set, ttl.Found, ttl.NotFound = endpoint, endpoint, min(ttl.NotFound, endpoint)
 	}
 	if s.CacheNegativeTTL > 0 {
 		ttl.NotFound = s.CacheNegativeTTL

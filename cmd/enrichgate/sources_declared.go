@@ -77,7 +77,7 @@ func sentence(title, description string) string {
 func openDeclared(d *source.Definition, s *settings.Source) (enrich.Source, error) {
 	c := source.Config{
 		BaseURL: s.BaseURL, Timeout: s.Timeout, SkipPrivate: s.SkipPrivate, UserAgent: "enrichgate/" + version(),
-		TTL: s.CacheTTL, Stale: &s.CacheStale, Secrets: map[string]wire.Secret{}, Params: map[string]any{},
+		Secrets: map[string]wire.Secret{}, Params: map[string]any{},
 	}
 	for name, secret := range s.Secrets {
 		c.Secrets[name] = wire.Secret(secret.Reveal())

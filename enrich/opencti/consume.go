@@ -83,7 +83,9 @@ func (c *Connector) consumeSafely(ctx context.Context, in delivery, p publisher)
 
 // consume handles one message. A nil error means that it is done with.
 func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error {
-	c.lastMessage.Store(time.Now().UnixNano())
+	if in.how != resumed {
+		c.lastMessage.Store(time.Now().UnixNano())
+	}
 	m, problem := decodeMessage(in.body)
 	key := m.key(c.cfg.ID)
 	t := &task{c: c, body: in.body, message: m, key: key, began: time.Now(), publish: p}

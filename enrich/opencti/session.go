@@ -87,13 +87,15 @@ func (c *Connector) session(ctx context.Context) error {
 		return err
 	}
 	defer out.close()
+	c.outlet.Store(out)
+	defer c.outlet.Store(nil)
 	conn, err := c.dial(ctx, reg, "listens")
 	if err != nil {
 		return err
 	}
 	var watching sync.WaitGroup
-	defer watching.Wait()                                 // it ends with the connection
-	defer conn.CloseDeadline(time.Now().Add(dialTimeout)) //nolint:errcheck // already closed when the broker went away
+	defer watching.Wait()                                                  // it ends with the connection
+	defer func() { _ = conn.CloseDeadline(time.Now().Add(dialTimeout)) }() // already closed when the broker went away
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	in, err := conn.Channel()
 	if err != nil {
@@ -163,20 +165,25 @@ func (c *Connector) session(ctx context.Context) error {
 // watchQueue asks how many messages wait, over a channel of its own: one on
 // which something is refused is closed. It ends with the connection.
 func (c *Connector) watchQueue(conn *amqp.Connection, queue string) {
-	ch, err := conn.Channel()
-	if err != nil {
-		return // the connection has ended, and says so itself
-	}
-	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	tick := time.NewTicker(c.cfg.watchQueueEvery)
 	defer tick.Stop()
+	var ch *amqp.Channel
 	for {
-		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-		if err != nil {
-			c.log.Debug("RabbitMQ does not say how many messages wait", "error", err)
-			return
+		var err error
+		if ch == nil {
+			ch, err = conn.Channel()
 		}
-		c.waiting.Store(int64(q.Messages))
+		if err == nil {
+			var q amqp.Queue
+			if q, err = ch.QueueDeclarePassive(queue, true, false, false, false, nil); err == nil {
+				c.waiting.Store(int64(q.Messages))
+			}
+		}
+		if err != nil {
+			ch = nil // the queue's node may be away for a moment: another time
+			c.log.Debug("RabbitMQ does not say how many messages wait", "error", err)
+		}
 		select {
 		case <-tick.C:
 		case <-closed:

@@ -147,9 +147,9 @@ func (s *Source) keepFor(ctx context.Context, own *lookup, l enrich.Lookup, clas
 		planned = l.TTL.NotFound
 	case enrich.InvalidInput:
 		planned = l.TTL.NotFound
-		ttl = s.fresh(own, class)
+		ttl = s.fresh(own, class, l.TTL.Set)
 	case enrich.Partial:
-		ttl = min(s.fresh(own, class), planned)
+		ttl = min(s.fresh(own, class, l.TTL.Set), planned)
 	}
 	if s.d.maxTTL > 0 {
 		ttl = s.bounded(cmp.Or(ttl, planned))

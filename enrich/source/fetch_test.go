@@ -307,7 +307,7 @@ func TestTimes(t *testing.T) {
 		"says less":     {Config{}, `{"ip":"192.0.2.10","score":1,"good_for":60}`, time.Minute, true, enrich.TTL{Found: 2 * hour, NotFound: 2 * hour}},
 		"says more":     {Config{}, `{"ip":"192.0.2.10","score":1,"good_for":1e300}`, 2 * hour, true, enrich.TTL{Found: 2 * hour, NotFound: 2 * hour}},
 		"says nonsense": {Config{}, `{"ip":"192.0.2.10","score":1,"good_for":"soon"}`, 2 * hour, false, enrich.TTL{Found: 2 * hour, NotFound: 2 * hour}},
-		"operator":      {Config{TTL: hour, Stale: &stale}, goodBody, hour, false, enrich.TTL{Found: hour, NotFound: hour, Stale: hour}},
+		"operator":      {Config{TTL: hour, Stale: &stale}, goodBody, hour, false, enrich.TTL{Found: hour, NotFound: hour, Stale: hour, Set: hour}},
 	} {
 		s, _, _ := servingOne(t, d, c.config, says(200, c.body))
 		l := planOne(t, s, "ipv4-addr", "192.0.2.10")

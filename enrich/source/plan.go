@@ -56,17 +56,19 @@ func (s *Source) varies(l *lookup) string {
 
 // times are a lookup's TTLs under this configuration.
 func (s *Source) times(l *lookup) enrich.TTL {
-	return enrich.TTL{Found: s.fresh(l, enrich.Found), NotFound: s.fresh(l, enrich.NotFound), Stale: s.staleAfter(s.fresh(l, enrich.Found))}
+	found := s.fresh(l, enrich.Found, s.ttl)
+	return enrich.TTL{Found: found, NotFound: s.fresh(l, enrich.NotFound, s.ttl), Stale: s.staleAfter(found), Set: s.ttl}
 }
 
-// fresh is how long an answer of the class is good.
-func (s *Source) fresh(l *lookup, class enrich.Class) time.Duration {
+// fresh is how long an answer of the class is good; set is what an operator says
+// of all, if anything.
+func (s *Source) fresh(l *lookup, class enrich.Class, set time.Duration) time.Duration {
 	d := l.ttl[class]
-	if s.ttl > 0 {
+	if set > 0 {
 		if class == enrich.Found || class == enrich.Partial {
-			d = s.ttl
+			d = set
 		} else {
-			d = min(d, s.ttl)
+			d = min(d, set)
 		}
 	}
 	return s.bounded(d)

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -55,9 +56,9 @@ func (s *Store) Close() error {
 	return s.saveLocked(s.records)
 }
 
-// Reload reads the file again: somebody else wrote it. back undoes that. A file
-// that is gone or cannot be understood changes nothing.
-func (s *Store) Reload() (back func(), err error) {
+// Reload reads the file again: somebody else may have written it. A file that is
+// gone or cannot be understood changes nothing.
+func (s *Store) Reload() (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.records
@@ -66,7 +67,7 @@ func (s *Store) Reload() (back func(), err error) {
 		err = fmt.Errorf("clients: %s is gone", s.path)
 	}
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	slices.SortFunc(records, byName)
 	for i, r := range records {
@@ -76,11 +77,13 @@ func (s *Store) Reload() (back func(), err error) {
 		}
 	}
 	s.records = records
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.records = before
-	}, nil
+	return !slices.EqualFunc(before, records, sameButForUse), nil
+}
+
+// sameButForUse says that two records differ in when they were last used at most.
+func sameButForUse(a, b record) bool {
+	a.LastUsedAt, b.LastUsedAt = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // List is every client, by name.

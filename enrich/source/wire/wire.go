@@ -18,8 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/enrichgate/enrichgate/enrich"
 )
 
@@ -28,26 +26,19 @@ type Client struct {
 	// Transport makes them. One that repeats requests by itself breaks the
 	// promise of one request a call.
 	Transport http.RoundTripper
-	// Timeout bounds a call from start to the last byte, and before it the wait
-	// for its turn. Time for which the process stands still does not count.
+	// Timeout bounds a call from start to the last byte. Time for which the
+	// process stands still does not count.
 	Timeout time.Duration
 	// MaxBody bounds an answer in bytes, as sent and as unpacked.
 	MaxBody int64
-	// turns bound the calls that are under way at once; nil means that nothing
-	// does. A limit of the transport's would not do: a call that waits in there
-	// while its caller gives up may still leave on a connection that comes free.
-	turns *semaphore.Weighted
 }
-
-// maxCalls are under way at once, of one source.
-const maxCalls = 32
 
 // New makes a client with a transport of its own, or with that of a test.
 func New(transport http.RoundTripper, timeout time.Duration, maxBody int64) Client {
 	if transport == nil {
 		transport = NewTransport()
 	}
-	return Client{Transport: transport, Timeout: timeout, MaxBody: maxBody, turns: semaphore.NewWeighted(maxCalls)}
+	return Client{Transport: transport, Timeout: timeout, MaxBody: maxBody}
 }
 
 // Reply is how a call ended.
@@ -68,15 +59,6 @@ type Reply struct {
 
 // Do makes the call. The request's body, if it has one, must be a Payload.
 func (c *Client) Do(ctx context.Context, req *http.Request) Reply {
-	if c.turns != nil {
-		waiting, stop := enrich.WithPatience(ctx, c.Timeout)
-		err := c.turns.Acquire(waiting, 1)
-		stop()
-		if err != nil {
-			return failed(ctx, fmt.Errorf("%d calls are under way: %w", maxCalls, err), false)
-		}
-		defer c.turns.Release(1)
-	}
 	ctx, cancel := enrich.WithPatience(ctx, c.Timeout)
 	defer cancel()
 	seen := &trace{}

@@ -316,7 +316,11 @@ func (l *loader) same(rank int, r row, g, other given) {
 	a, errA := l.parse(r, g.text, &t)
 	b, errB := l.parse(r, other.text, &t)
 	if errA == nil && errB == nil && a != b || errB != nil {
-		l.fail(rank, r, other, fmt.Errorf("another name of %s, which says %s; keep one", g.name, shown(g.text)))
+		says := "another value"
+		if !r.Secret {
+			says = shown(g.text)
+		}
+		l.fail(rank, r, other, fmt.Errorf("another name of %s, which says %s; keep one", g.name, says))
 	}
 }
 

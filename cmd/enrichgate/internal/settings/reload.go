@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
-	"strings"
+
+	"github.com/enrichgate/enrichgate/quota"
 )
 
 // Changes are what a second reading of the settings found to be otherwise, by
@@ -34,6 +36,8 @@ func (s *Settings) Adopt(fresh *Settings) (next Settings, c Changes) {
 		}
 		both[name] = true
 		adopted := source.adopt(other)
+		// Its connectors stay as they are registered, whatever the file says now.
+		adopted.Reserve[quota.Auto] = adopted.autoReserve(s.Connectors)
 		next.Sources[name] = &adopted
 		// Written as mappings and lists, these are no rows of the table.
 		if !reflect.DeepEqual(source.ClientBudgets, other.ClientBudgets) || !reflect.DeepEqual(source.PlaybookBudgets, other.PlaybookBudgets) {
@@ -41,6 +45,7 @@ func (s *Settings) Adopt(fresh *Settings) (next Settings, c Changes) {
 		}
 		listed[name] = !reflect.DeepEqual(source.Limits, other.Limits)
 	}
+	windows := regexp.MustCompile(`_QUOTA(_TIMEZONE|_RESET_\w+)?$`) // what says which limits there are
 	before, after := byName(s.values), byName(fresh.values)
 	for _, name := range slices.Sorted(maps.Keys(merged(before, after))) {
 		was, is := before[name], after[name]
@@ -48,7 +53,7 @@ func (s *Settings) Adopt(fresh *Settings) (next Settings, c Changes) {
 		case was.Value == is.Value && was.sum == is.sum:
 		case both[cmp.Or(was.source, is.source)] && (was.live || is.live):
 			c.Taken = append(c.Taken, name)
-			if strings.Contains(name, "QUOTA") {
+			if windows.MatchString(name) {
 				delete(listed, cmp.Or(was.source, is.source))
 			}
 		default:
@@ -62,7 +67,7 @@ func (s *Settings) Adopt(fresh *Settings) (next Settings, c Changes) {
 	}
 	next.values = slices.Clone(s.values)
 	for i, v := range next.values {
-		if is, found := after[v.key()]; found && v.live {
+		if is, found := after[v.key()]; found && v.live && both[v.source] {
 			next.values[i] = is
 		}
 	}
@@ -74,7 +79,7 @@ func (s *Settings) Adopt(fresh *Settings) (next Settings, c Changes) {
 // with which key, what it may be asked and how its answers are read stay.
 func (s *Source) adopt(other *Source) Source {
 	next := *s
-	next.Limits, next.Reserve, next.Margin = other.Limits, other.Reserve, other.Margin
+	next.Limits, next.Reserve, next.Margin, next.InitialUsed = other.Limits, maps.Clone(other.Reserve), other.Margin, other.InitialUsed
 	next.ClientBudgets, next.PlaybookBudgets = other.ClientBudgets, other.PlaybookBudgets
 	next.CacheTTL, next.CacheNegativeTTL, next.CacheStale = other.CacheTTL, other.CacheNegativeTTL, other.CacheStale
 	next.Endpoints, next.only, next.auto, next.reset = other.Endpoints, other.only, other.auto, other.reset

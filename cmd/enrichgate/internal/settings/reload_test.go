@@ -3,6 +3,7 @@ package settings
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,4 +51,66 @@ virustotal:
 
 func subset(of, all []string) bool {
 	return !slices.ContainsFunc(of, func(s string) bool { return !slices.Contains(all, s) })
+}
+
+// What automatic enrichment may spend follows the connectors as they are
+// registered, not as the file has them now.
+func TestAdoptLeavesTheConnectors(t *testing.T) {
+	env := []string{"CONNECTOR_ID=" + idA, "VIRUSTOTAL_API_KEY=key"}
+	before := load(t, several(t, "", env...))
+	after := load(t, several(t, "connector:\n  auto: true\nvirustotal:\n  quota_reserve_playbook: 30\n", env...))
+	next, changes := before.Adopt(&after)
+	if got := next.Sources["virustotal"].Reserve; got[quota.Auto] != 100 || got[quota.Playbook] != 30 {
+		t.Errorf("reserves %v", got)
+	}
+	if !slices.Equal(changes.Restart, []string{"CONNECTOR_AUTO"}) {
+		t.Errorf("%+v", changes)
+	}
+	after = load(t, several(t, "virustotal:\n  quota_auto: true\n", env...))
+	if next, _ := before.Adopt(&after); next.Sources["virustotal"].Reserve[quota.Auto] != 10 {
+		t.Error("the source's own setting was not taken")
+	}
+}
+
+// A limit goes with what was said of it, and is named whatever else changed.
+func TestAdoptTakesLimitsWhole(t *testing.T) {
+	env := []string{"CONNECTOR_ID=" + idA, "VIRUSTOTAL_API_KEY=key"}
+	before := load(t, several(t, "virustotal:\n  quota: 1000/month\n  quota_initial_used: 300/month\n", env...))
+	after := load(t, several(t, "virustotal:\n  quota: 50/day\n", env...))
+	next, changes := before.Adopt(&after)
+	if err := next.Sources["virustotal"].Account().Validate(); err != nil || len(changes.Restart) != 0 {
+		t.Errorf("%v, %+v", err, changes)
+	}
+	before = load(t, several(t, "virustotal:\n  limits: [{limit: 8, per: minute}]\n", env...))
+	after = load(t, several(t, "virustotal:\n  limits: [{limit: 80, per: minute}]\n  quota_reserve_playbook: 30\n", env...))
+	if _, changes := before.Adopt(&after); !slices.Equal(changes.Taken, []string{"VIRUSTOTAL_QUOTA_RESERVE_PLAYBOOK", "virustotal.limits"}) {
+		t.Errorf("taken: %q", changes.Taken)
+	}
+}
+
+// Two names of a secret that disagree are reported without either.
+func TestSecretsThatDisagreeAreNotTold(t *testing.T) {
+	_, err := Load(several(t, "", "CONNECTOR_ID="+idA, "VIRUSTOTAL_API_KEY=first-secret-value", "VIRUSTOTAL_TOKEN=second-secret-value"))
+	if err == nil || strings.Contains(err.Error(), "secret-value") || !strings.Contains(err.Error(), "another value; keep one") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A definition's own values are checked before it is a source.
+func TestDefaultsAreChecked(t *testing.T) {
+	for _, good := range many() {
+		if err := good.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	bad := many()[0]
+	bad.Quota = "1000/day,100/month"
+	if err := bad.Check(); err == nil || !strings.Contains(err.Error(), "QUOTA") {
+		t.Errorf("%v", err)
+	}
+	bad = many()[0]
+	bad.Timeout = time.Hour
+	if err := bad.Check(); err == nil || !strings.Contains(err.Error(), "TIMEOUT") {
+		t.Errorf("%v", err)
+	}
 }

@@ -153,8 +153,8 @@ func (l *loader) bind() {
 		}
 		callbacks[callback] = i
 	}
-	for name, source := range s.Sources {
-		l.reserveAuto(name, source)
+	for _, source := range s.Sources {
+		source.Reserve[quota.Auto] = source.autoReserve(l.target.Connectors)
 	}
 	l.narrow()
 	if c := s.Connectors; !l.listed && len(c) == 1 {
@@ -239,19 +239,6 @@ func (l *loader) bindSource(i int, c *Connector) {
 			text += ", or list several under connectors: in config.yml"
 		}
 		l.connectorProblem(i, "source", text)
-	}
-}
-
-// reserveAuto says what automatic enrichment leaves to others: who switches it
-// on wants it to spend, and it may do so as a playbook may.
-func (l *loader) reserveAuto(name string, s *Source) {
-	spends := slices.ContainsFunc(l.target.Connectors, func(c Connector) bool { return c.Source == name && c.Auto })
-	if s.auto != nil {
-		spends = *s.auto
-	}
-	s.Reserve[quota.Auto] = 100
-	if spends {
-		s.Reserve[quota.Auto] = s.Reserve[quota.Playbook]
 	}
 }
 

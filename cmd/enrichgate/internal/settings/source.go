@@ -2,6 +2,7 @@ package settings
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +96,19 @@ func (s *Source) Account() quota.Account {
 		a.Floors[trigger] = float64(percent) / 100
 	}
 	return a
+}
+
+// autoReserve is what automatic enrichment leaves to others: who switches it on
+// wants it to spend, and it may do so as a playbook may.
+func (s *Source) autoReserve(connectors []Connector) int {
+	spends := slices.ContainsFunc(connectors, func(c Connector) bool { return c.Source == s.Spec.Name && c.Auto })
+	if s.auto != nil {
+		spends = *s.auto
+	}
+	if !spends {
+		return 100
+	}
+	return s.Reserve[quota.Playbook]
 }
 
 // QuotaText is the limits as an operator writes them, or "none".

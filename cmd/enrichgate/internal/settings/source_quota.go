@@ -47,7 +47,7 @@ func sourceQuotaRows(spec SourceSpec) []row {
 		row{Setting: Setting{Live: true, Name: "QUOTA_SAFETY_MARGIN", YAML: "quota_safety_margin", Title: "quota safety margin", Kind: KindInt, Default: "0", For: NeedData,
 			Help: "Share of each window in percent, up to 50, that nobody may use: for a provider whose count or clock differs a little."},
 			parse: integer(0, 50, of(spec, func(s *Source) *int { return &s.Margin }))},
-		row{Setting: Setting{Name: "QUOTA_INITIAL_USED", YAML: "quota_initial_used", Title: "units used elsewhere", Kind: KindQuota, DefaultNote: "none", Example: "1200/month", For: NeedData,
+		row{Setting: Setting{Live: true, Name: "QUOTA_INITIAL_USED", YAML: "quota_initial_used", Title: "units used elsewhere", Kind: KindQuota, DefaultNote: "none", Example: "1200/month", For: NeedData,
 			Help: "Units that the key had used in a window before the ledger began, such as 1200/month; counted once."},
 			parse: initialUsed(of(spec, func(s *Source) *map[quota.Period]int64 { return &s.InitialUsed }))},
 		row{Setting: Setting{Name: "UNIT_PRICE", YAML: "unit_price", Title: "price of a unit", Kind: KindText, DefaultNote: "unknown", Example: "0.040", For: NeedData,

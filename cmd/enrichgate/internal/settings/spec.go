@@ -2,6 +2,7 @@ package settings
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -142,6 +143,20 @@ func (s SourceSpec) Stray() string {
 		}
 	}
 	return ""
+}
+
+// Check says what is wrong with the values that the source has by itself.
+func (s SourceSpec) Check() error {
+	scratch := Settings{Sources: newSources([]SourceSpec{s})}
+	for _, r := range sourceRows(s) {
+		if r.Default == "" {
+			continue
+		}
+		if _, err := r.parse(&target{Settings: &scratch}, r.Default); err != nil {
+			return fmt.Errorf("the default of %s: %w", r.Name, err)
+		}
+	}
+	return nil
 }
 
 // aliasesOf are the other environment names of a setting.
