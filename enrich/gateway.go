@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,7 @@ type Gateway struct {
 	carrier *carrier
 	metrics *metrics
 	turns   *semaphore.Weighted
+	stopped *atomic.Bool // of all that share the source
 
 	exhaustion Exhaustion
 	maxWait    time.Duration
@@ -63,7 +65,7 @@ func New(c Config) *Gateway {
 	g := &Gateway{
 		source: c.Source, cache: c.Cache, ledger: c.Ledger, policy: c.Policy, log: c.Log,
 		now: c.Now, trace: c.Trace, observe: c.Observe, guard: newGuard(), crowd: newCrowd(),
-		turns: semaphore.NewWeighted(maxCalls), exhaustion: c.Exhaustion, maxWait: cmp.Or(c.MaxWait, DefaultMaxWait),
+		turns: semaphore.NewWeighted(maxCalls), stopped: new(atomic.Bool), exhaustion: c.Exhaustion, maxWait: cmp.Or(c.MaxWait, DefaultMaxWait),
 	}
 	g.carrier = newCarrier(c.Source, g.send)
 	if g.now == nil {

@@ -2,9 +2,17 @@ package enrich
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
+
+var errStopped = errors.New("the gateway has stopped")
+
+// Stop lets no more calls leave. It comes before those under way are broken off:
+// each of them gives its turn to one that waits, which may not have heard yet
+// that it is broken off too.
+func (g *Gateway) Stop() { g.stopped.Store(true) }
 
 const (
 	// maxCalls are under way at once, of one source. A limit of the transport's
@@ -25,6 +33,9 @@ func (g *Gateway) send(ctx context.Context, ls []Lookup) []Answer {
 	if err == nil {
 		defer g.turns.Release(1)
 		err = ctx.Err() // a turn that comes as its caller gives up
+	}
+	if err == nil && g.stopped.Load() {
+		err = errStopped
 	}
 	if err != nil {
 		return each(len(ls), Answer{Class: NetworkError, Err: fmt.Errorf("nothing was sent: it waited for its turn among %d calls: %w", maxCalls, err)})

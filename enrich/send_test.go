@@ -59,3 +59,31 @@ func TestWhoWaitsDoesNotLeave(t *testing.T) {
 		t.Errorf("calls: %v", got)
 	}
 }
+
+// Once it is stopped, a turn that comes free lets nobody leave, though nobody has
+// given up yet.
+func TestStop(t *testing.T) {
+	b := newBench(t, "none", nil)
+	var seen atomic.Int32
+	full, gate := make(chan struct{}), make(chan struct{})
+	b.source.answer = func(Lookup) Answer {
+		if seen.Add(1) == maxCalls {
+			close(full)
+		}
+		<-gate
+		return Answer{Class: Found, Status: 200, Sent: true}
+	}
+	same := b.Under(Policy{})
+	var all sync.WaitGroup
+	for i := range 2 * maxCalls {
+		g := []*Gateway{b.Gateway, same}[i%2]
+		all.Go(func() { g.send(t.Context(), []Lookup{{Endpoint: "ip", Value: "198.51.100.7", Units: 1}}) })
+	}
+	<-full
+	b.Stop()
+	close(gate)
+	all.Wait()
+	if n := seen.Load(); n != maxCalls {
+		t.Errorf("%d calls, want %d", n, maxCalls)
+	}
+}

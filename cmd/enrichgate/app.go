@@ -145,6 +145,9 @@ func flightTimeout(s settings.Settings) time.Duration {
 // close closes what openApp opened, in reverse.
 func (a *app) close() error {
 	var errs []error
+	for _, g := range a.gateways {
+		g.Stop()
+	}
 	if a.cache != nil {
 		errs = append(errs, a.cache.Close()) // ends the flights, which settle in the ledger
 	}

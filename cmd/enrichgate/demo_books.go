@@ -70,7 +70,8 @@ func (f figures) tally() tally {
 		shared: f.sum(lookups, `result="shared"`), stale: f.sum(lookups, `result="stale"`), none: f.sum(lookups, `result="none"`),
 		unknown: f.sum(lookups, `result="negative"`) + f.sum("enrichgate_upstream_answers_total", `class="not_found"`),
 		saved:   f.sum(saved) - f.sum(saved, `reason="policy"`),
-		tlp:     f.sum(denied, `reason="tlp"`), scope: f.sum(denied, `reason="scope"`), // What is answered with a kept answer past its time was refused its units too.
+		tlp:     f.sum(denied, `reason="tlp"`), scope: f.sum(denied, `reason="scope"`),
+		// What is answered with a kept answer past its time was refused its units too.
 		refused: f.sum(denied, `reason="quota"`) + f.sum(denied, `reason="reserve"`) + f.sum(denied, `reason="paused"`) - f.sum(lookups, `result="stale"`),
 	}
 }

@@ -275,24 +275,33 @@ func keepBusy(ctx context.Context, st *demoStage) error {
 	}
 }
 
-// series counts what Prometheus has to keep: at most 150 a source, 30 a connector,
-// and 100 of ours beside; and every family that rules or dashboard read is there.
-func series(t *testing.T, address, token string) {
+// scrape reads the metrics as Prometheus does; an empty token is none.
+func scrape(t *testing.T, address, token string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("HTTP %d, %v", resp.StatusCode, err)
 	}
+	return body
+}
+
+// series counts what Prometheus has to keep: at most 150 a source, 30 a connector,
+// and 100 of ours beside; and every family that rules or dashboard read is there.
+func series(t *testing.T, address, token string) {
+	t.Helper()
+	body := scrape(t, address, token)
 	perSource, perConnector, own, all := 0, 0, 0, 0
 	families := map[string]bool{}
 	for line := range strings.Lines(string(body)) {

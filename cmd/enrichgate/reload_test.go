@@ -1,9 +1,7 @@
 package main
 
 import (
-	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -36,7 +34,7 @@ func TestReload(t *testing.T) {
 	const listen = "127.0.0.1:"
 	env := []string{"ENRICHGATE_CONFIG=" + file, "ENRICHGATE_HTTP_LISTEN=" + listen + strconv.Itoa(port), "PROOFPOINT_ET_INTELLIGENCE_QUOTA=100/day"}
 	series := func(name string) (value string) {
-		for line := range strings.Lines(getText(t, "http://"+listen+strconv.Itoa(port)+"/metrics")) {
+		for line := range strings.Lines(string(scrape(t, listen+strconv.Itoa(port), ""))) {
 			if rest, found := strings.CutPrefix(line, name+" "); found {
 				value = strings.TrimSpace(rest)
 			}
@@ -89,21 +87,6 @@ func TestReload(t *testing.T) {
 	if code, _, errs := said(t, environ, "config", "reload"); code != exitUnreachable || !strings.Contains(errs, "no enrichgate runs") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-}
-
-// getText is the body of an answer.
-func getText(t *testing.T, url string) string {
-	t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
 }
 
 // A reload changes how long the answers of a declared source are kept as a
