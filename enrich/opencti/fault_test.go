@@ -274,12 +274,7 @@ func TestThePlatformFailsAtEachStep(t *testing.T) {
 				})
 				w.paidOnce(2)
 				openctitest.Eventually(t, func() bool { return left.Load() <= 0 }, op+" is called")
-				except := []error{}
-				if fault.After && op == sandbox.OpStep {
-					// A lost answer is asked again: see DIVERGENCES.md.
-					except = append(except, sandbox.ErrDuplicateStep)
-				}
-				openctitest.NoProblems(t, w.platform, except...)
+				openctitest.NoProblems(t, w.platform)
 			})
 		}
 	}

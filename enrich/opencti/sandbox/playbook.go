@@ -23,6 +23,9 @@ type Step struct {
 	// PreviousBundle and Bundle as the connector sent them.
 	PreviousBundle, Bundle json.RawMessage
 	At                     time.Time
+	// Lost says that the connection was gone before the connector was told that
+	// the step was taken: it cannot know, and may answer it again.
+	Lost bool
 }
 
 // execution is a playbook step that the connector was asked to do.
@@ -80,7 +83,7 @@ const (
 	playbookID   = "0b6f3f1e-52c4-4d0a-9a53-7f7f1d3f6a10"
 )
 
-func (p *Platform) step(_ *request, f *field) (any, *gqlError) {
+func (p *Platform) step(r *request, f *field) (any, *gqlError) {
 	s := Step{
 		ExecutionID: f.str("execution_id"), EventID: f.str("event_id"), PlaybookID: f.str("playbook_id"),
 		StepID: f.str("step_id"), PreviousStepID: f.str("previous_step_id"), DataInstanceID: f.str("data_instance_id"),
@@ -97,13 +100,15 @@ func (p *Platform) step(_ *request, f *field) (any, *gqlError) {
 		} else {
 			p.problemLocked(ErrUnknownExecution, "%q", s.ExecutionID)
 		}
+		n := len(p.steps[s.ExecutionID])
 		p.steps[s.ExecutionID] = append(p.steps[s.ExecutionID], s)
+		r.lost = func() { p.steps[s.ExecutionID][n].Lost = true }
 	})
 	return known, nil
 }
 
 func (p *Platform) judgeStepLocked(x *execution, s Step, f *field) {
-	if len(p.steps[s.ExecutionID]) > 0 {
+	if slices.ContainsFunc(p.steps[s.ExecutionID], func(before Step) bool { return !before.Lost }) {
 		p.problemLocked(ErrDuplicateStep, "%s", s.ExecutionID)
 	}
 	for key, want := range x.ids {

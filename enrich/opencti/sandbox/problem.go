@@ -23,7 +23,8 @@ var (
 	ErrOrder = errors.New("calls in the wrong order")
 	// ErrUnknownExecution: a playbook step was answered that nobody asked for.
 	ErrUnknownExecution = errors.New("unknown playbook execution")
-	// ErrDuplicateStep: a playbook step was answered again; the rest of the playbook runs twice.
+	// ErrDuplicateStep: a playbook step was answered again although the connector
+	// had been told that it was; the rest of the playbook runs twice.
 	ErrDuplicateStep = errors.New("playbook step answered twice")
 	// ErrStepIDs: a playbook answer does not echo the ids of its message.
 	ErrStepIDs = errors.New("playbook answer with wrong ids")

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -93,6 +94,8 @@ type request struct {
 	op     *operation
 	header http.Header
 	file   Upload // of a multipart request
+	// lost, if set, takes note that the connector was not told what became of it.
+	lost func()
 }
 
 type answer struct {
@@ -136,6 +139,12 @@ func (p *Platform) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	if fault.After {
 		ans = p.answer(&req, syntax)
 	}
+	heard := false
+	defer func() {
+		if !heard && req.lost != nil {
+			p.update(req.lost)
+		}
+	}()
 	if fault.Hang != nil {
 		select {
 		case <-fault.Hang:
@@ -155,13 +164,18 @@ func (p *Platform) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		ans = p.answer(&req, syntax)
 	}
 	p.update(func() { p.calls[call].Status, p.calls[call].Code = ans.status, ans.code })
-	write(w, ans)
+	heard = write(w, ans) == nil && !replaced
 }
 
-func write(w http.ResponseWriter, a answer) {
+// write returns an error when the connection was gone before all was on it.
+func write(w http.ResponseWriter, a answer) error {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body))) // so that nothing follows the body
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body)
+	if _, err := w.Write(a.body); err != nil {
+		return err
+	}
+	return http.NewResponseController(w).Flush()
 }
 
 // record notes the call and returns its place in p.calls.

@@ -95,7 +95,7 @@ func (p *Platform) Drafts() []string {
 
 // badRequest answers what is no GraphQL at all.
 func badRequest(w http.ResponseWriter) {
-	write(w, failed(http.StatusBadRequest, &gqlError{
+	_ = write(w, failed(http.StatusBadRequest, &gqlError{
 		message: "POST body missing, invalid Content-Type, or JSON object has no keys.", code: "BAD_REQUEST",
 	}))
 }
