@@ -52,7 +52,7 @@ func (d *disk) compact(ctx context.Context) (err error) {
 }
 
 // fill copies everything into the fresh file, and installs it.
-func (d *disk) fill(ctx context.Context, fresh *bolt.DB) (installed bool, err error) {
+func (d *disk) fill(ctx context.Context, fresh *boltfile.DB) (installed bool, err error) {
 	l := &loader{disk: d, db: fresh}
 	if err := l.addAll(ctx, &walker{disk: d, view: d.view}); err != nil {
 		return false, err
@@ -98,7 +98,7 @@ func (d *disk) fill(ctx context.Context, fresh *bolt.DB) (installed bool, err er
 }
 
 // copyChanged brings entries in the fresh file to their present state.
-func (d *disk) copyChanged(changed map[entryID]struct{}, fresh *bolt.DB, b *books) error {
+func (d *disk) copyChanged(changed map[entryID]struct{}, fresh *boltfile.DB, b *books) error {
 	w := &walker{disk: d}
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(changed)), maxBatch) {
 		var items []item

@@ -275,7 +275,7 @@ func TestFormatBeforeIsRead(t *testing.T) {
 }
 
 // putBefore writes as the format before did.
-func putBefore(db *bolt.DB, c *codec, k Key, e *Entry) error {
+func putBefore(db *boltfile.DB, c *codec, k Key, e *Entry) error {
 	b := appendNumbers([]byte{1, e.Kind}, e)
 	if e.ContentType != "" {
 		b = appendText(append([]byte{2, e.Kind}, b[2:]...), e.ContentType)

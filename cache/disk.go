@@ -26,7 +26,7 @@ type disk struct {
 
 	// mu is held for reading while db is read, and for changing db.
 	mu sync.RWMutex
-	db *bolt.DB
+	db *boltfile.DB
 
 	ops     chan *op
 	stop    chan struct{}
@@ -77,7 +77,7 @@ func openDisk(path string, opts Options, m *memory) (*disk, error) {
 
 // openFile opens the file; one of the format before is rewritten first, and so
 // is one that is damaged in its structure, without what cannot be read.
-func (d *disk) openFile() (*bolt.DB, error) {
+func (d *disk) openFile() (*boltfile.DB, error) {
 	db, err := boltfile.Open(d.path, d.spec())
 	var errRewrite error
 	switch {
@@ -96,7 +96,7 @@ func (d *disk) openFile() (*bolt.DB, error) {
 
 // unlocked checks that an open file and the key fit together. An empty file
 // takes any key.
-func (d *disk) unlocked(db *bolt.DB, err error) (*bolt.DB, error) {
+func (d *disk) unlocked(db *boltfile.DB, err error) (*boltfile.DB, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (d *disk) unlocked(db *bolt.DB, err error) (*bolt.DB, error) {
 }
 
 // startAnew puts an empty file in the place of db, which it closes.
-func (d *disk) startAnew(db *bolt.DB) (*bolt.DB, error) {
+func (d *disk) startAnew(db *boltfile.DB) (*boltfile.DB, error) {
 	fresh, err := boltfile.Fresh(d.path, d.spec())
 	if err == nil {
 		err = boltfile.Install(fresh, d.path)

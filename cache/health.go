@@ -160,7 +160,7 @@ func (d *disk) reopen() error {
 
 // install puts a fresh file into the place of the open one, and uses it from
 // now on. It returns the one before, to be closed.
-func (d *disk) install(fresh *bolt.DB) (before *bolt.DB, err error) {
+func (d *disk) install(fresh *boltfile.DB) (before *boltfile.DB, err error) {
 	switch err := boltfile.Install(fresh, d.path); {
 	case errors.Is(err, boltfile.ErrUnsure):
 		d.health.set(fmt.Errorf("%w: %v", ErrNotDurable, err)) // until mended

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/enrichgate/enrichgate/cache/boltfile"
 )
 
 // loader fills a fresh file in the order of its pages, so that they end up full:
@@ -15,7 +17,7 @@ import (
 // entry until the end.
 type loader struct {
 	disk   *disk
-	db     *bolt.DB
+	db     *boltfile.DB
 	books  books
 	places []placed
 }

@@ -38,7 +38,7 @@ func (d *disk) migrate() (err error) {
 	return errors.Join(boltfile.Install(fresh, d.path), fresh.Close())
 }
 
-func (d *disk) copyBefore(old *bolt.DB, l *loader) error {
+func (d *disk) copyBefore(old *boltfile.DB, l *loader) error {
 	for from := []byte{}; from != nil; {
 		var items []item
 		err := boltfile.Guard(func() error {

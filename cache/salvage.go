@@ -55,7 +55,7 @@ func (d *disk) salvageFile() error {
 }
 
 // rescue makes a fresh file of what can be read, to be installed.
-func (d *disk) rescue(view func(func(*bolt.Tx) error) error) (*bolt.DB, error) {
+func (d *disk) rescue(view func(func(*bolt.Tx) error) error) (*boltfile.DB, error) {
 	began := time.Now()
 	var canary error
 	if err := view(func(tx *bolt.Tx) error { canary = checkCanary(tx, d.codec.guard); return nil }); err != nil {

@@ -69,7 +69,7 @@ func BenchmarkDurableWrite(b *testing.B) {
 	}
 }
 
-func bare(b *testing.B) (*bolt.DB, *atomic.Uint64) {
+func bare(b *testing.B) (*boltfile.DB, *atomic.Uint64) {
 	b.Helper()
 	db, err := boltfile.Open(filepath.Join(b.TempDir(), "bare.db"), spec)
 	if err != nil {

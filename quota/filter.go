@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/enrichgate/enrichgate/cache/boltfile"
 )
 
 // Filter says which entries of the audit log are wanted; the zero value wants all.
@@ -92,7 +94,7 @@ const entriesPerView = 1000
 
 // entryReader reads the audit log page by page.
 type entryReader struct {
-	db     *bolt.DB
+	db     *boltfile.DB
 	filter Filter
 	given  int
 }

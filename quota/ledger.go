@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/enrichgate/enrichgate/cache/boltfile"
 )
 
 // ErrNotDurable means that the disk did not take the record. Nothing may be
@@ -73,7 +75,7 @@ type Ledger struct {
 	path string
 	opts Options
 	// update runs one fsynced transaction; tests put a failing disk here.
-	update func(*bolt.DB, func(*bolt.Tx) error) error
+	update func(*boltfile.DB, func(*bolt.Tx) error) error
 
 	commits prometheus.Histogram // by their duration
 
@@ -84,7 +86,7 @@ type Ledger struct {
 	// mu guards all below. The writer holds it while it decides and while it
 	// swaps the database, never while it waits for the disk.
 	mu    sync.Mutex
-	db    *bolt.DB
+	db    *boltfile.DB
 	clock *clock
 	books
 	// held are the open reservations that a caller of this process was told of.
@@ -122,7 +124,7 @@ func Open(path string, opts Options) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{
-		path: path, opts: opts, update: (*bolt.DB).Update,
+		path: path, opts: opts, update: (*boltfile.DB).Update,
 		ops: make(chan *op, 1024), stop: make(chan struct{}), done: make(chan struct{}),
 		held: map[uint64]struct{}{}, commits: newCommitTime(),
 	}
@@ -258,7 +260,7 @@ func (l *Ledger) Healthy() error {
 }
 
 // reader is the database for reading what is on disk.
-func (l *Ledger) reader() *bolt.DB {
+func (l *Ledger) reader() *boltfile.DB {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.db

@@ -23,7 +23,7 @@ type books struct {
 
 // load rebuilds the books as they stand at now. The time of the head is at
 // most now's stamp.
-func load(db *bolt.DB, configured map[string]Account, now instant) (b books, err error) {
+func load(db *boltfile.DB, configured map[string]Account, now instant) (b books, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", ErrForeign, p)

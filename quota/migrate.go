@@ -19,7 +19,7 @@ var specV1 = boltfile.Spec{
 // migrate brings a file of the format before up to this one, in one
 // transaction: a crash leaves the old file. The audit log says all that the new
 // records need, so they are made from it.
-func migrate(db *bolt.DB) error {
+func migrate(db *boltfile.DB) error {
 	return db.Update(func(tx *bolt.Tx) error {
 		if err := tx.DeleteBucket(bucketMinutes); err != nil {
 			return err

@@ -75,7 +75,7 @@ type totals struct {
 }
 
 // openFile opens or creates the file, and brings one of the format before up to this one.
-func openFile(path string) (*bolt.DB, error) {
+func openFile(path string) (*boltfile.DB, error) {
 	db, err := boltfile.Open(path, spec)
 	if errors.Is(err, ErrForeign) {
 		old, oldErr := boltfile.Open(path, specV1)
@@ -91,7 +91,7 @@ func openFile(path string) (*bolt.DB, error) {
 }
 
 // lastTime is the time of the last entry, which the clock may not go behind.
-func lastTime(db *bolt.DB) (time.Time, error) {
+func lastTime(db *boltfile.DB) (time.Time, error) {
 	var h head
 	err := db.View(func(tx *bolt.Tx) error {
 		_, err := getRecord(tx.Bucket(bucketMeta), keyHead, &h)

@@ -70,23 +70,9 @@ func (s Spec) options() *bolt.Options {
 	}
 }
 
-// open opens or creates a file. Should bbolt panic on it, the file is let go.
-func (s Spec) open(path string) (db *bolt.DB, err error) {
-	o := s.options()
-	var file *os.File
-	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
-		var err error
-		file, err = os.OpenFile(name, flag, mode)
-		return file, err
-	}
-	err = Guard(func() error {
-		var err error
-		db, err = bolt.Open(path, 0o600, o)
-		return err
-	})
-	if errors.Is(err, ErrDamaged) && file != nil {
-		err = errors.Join(err, file.Close())
-	}
+// open opens or creates a file.
+func (s Spec) open(path string) (*DB, error) {
+	db, err := openDB(path, s.options())
 	if err == nil && s.GrowBy > 0 {
 		db.AllocSize = s.GrowBy
 	}
@@ -94,7 +80,7 @@ func (s Spec) open(path string) (db *bolt.DB, err error) {
 }
 
 // Open opens the file, or creates it.
-func Open(path string, spec Spec) (*bolt.DB, error) {
+func Open(path string, spec Spec) (*DB, error) {
 	_, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -117,13 +103,8 @@ func Open(path string, spec Spec) (*bolt.DB, error) {
 
 // OpenReadOnly opens an existing file for reading, damaged or not: whoever reads
 // it does so under Guard. Nobody can write to it meanwhile.
-func OpenReadOnly(path string) (db *bolt.DB, err error) {
-	err = Guard(func() error {
-		var err error
-		db, err = bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: lockPatience})
-		return err
-	})
-	return db, err
+func OpenReadOnly(path string) (*DB, error) {
+	return openDB(path, &bolt.Options{ReadOnly: true, Timeout: lockPatience})
 }
 
 // create makes an empty file beside the path and renames it into place, so
@@ -138,7 +119,7 @@ func create(path string, spec Spec) error {
 
 // Fresh makes an empty file beside the path, to be filled and then installed. A
 // crash meanwhile leaves the path as it was. It does not sync before Install.
-func Fresh(path string, spec Spec) (*bolt.DB, error) {
+func Fresh(path string, spec Spec) (*DB, error) {
 	beside := path + ".new"
 	if err := os.Remove(beside); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -176,7 +157,7 @@ var ErrUnsure = errors.New("the directory could not be synced")
 // Install syncs a file made by Fresh and puts it into its place. It stays open,
 // and syncs each commit from now on. On any error but ErrUnsure the path is as
 // it was.
-func Install(db *bolt.DB, path string) error {
+func Install(db *DB, path string) error {
 	if err := db.Sync(); err != nil {
 		return err
 	}
@@ -192,7 +173,7 @@ func Install(db *bolt.DB, path string) error {
 
 // Discard closes a file made by Fresh that is not going to be installed, and
 // removes it.
-func Discard(db *bolt.DB) error {
+func Discard(db *DB) error {
 	beside := db.Path()
 	return errors.Join(db.Close(), os.Remove(beside))
 }

@@ -28,7 +28,7 @@ const (
 )
 
 // walk checks every page in use of an open file.
-func walk(path string, db *bolt.DB) error {
+func walk(path string, db *DB) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ const (
 // a retry of one that a crash cut off takes every answer that was kept since it
 // began, and so pays for nothing twice.
 type Repeats struct {
-	db  *bolt.DB
+	db  *boltfile.DB
 	now func() time.Time
 	enc *zstd.Encoder
 	dec *zstd.Decoder

@@ -21,7 +21,7 @@ import (
 // transaction, so that many who write at the same time share an fsync and a lone
 // one waits for nobody.
 type Journal struct {
-	db   *bolt.DB
+	db   *boltfile.DB
 	now  func() time.Time
 	left *departures
 
