@@ -135,7 +135,9 @@ func platformClient(s settings.Settings, observe func(operation string, took tim
 // believed, and what goes with every request.
 func platformHTTP(s settings.Settings) (*http.Client, http.Header, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = s.Workers                                                       // one kept connection a message in hand
+	transport.MaxIdleConnsPerHost = s.Workers // one kept connection a message in hand
+	transport.DialContext = dialPlatform
+	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: unheardFor}                                // where something in between acknowledges
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.OpenCTISSLVerify} //nolint:gosec // the operator's explicit choice, warned about
 	if s.OpenCTICA != "" {
 		tlsConfig.RootCAs = x509.NewCertPool()

@@ -42,6 +42,9 @@ type ClientConfig struct {
 
 const (
 	requestTimeout = 60 * time.Second
+	// heldTimeout is the Python client's. OpenCTI answers a playbook step when the
+	// rest of the playbook has run, and one that is given up is asked again.
+	heldTimeout = 300 * time.Second
 	// maxResponse bounds what the platform may make us read: an entity with its STIX form.
 	maxResponse = 64 << 20
 )
@@ -116,6 +119,8 @@ func (c *Client) DoHeld(ctx context.Context, op operation, variables map[string]
 	}
 	held := &heldBody{rest: body, release: release}
 	began := time.Now()
+	ctx, cancel := enrich.WithPatience(ctx, heldTimeout)
+	defer cancel()
 	err = c.send(ctx, op, "application/json", held, int64(len(body)), "", nil)
 	c.observe(op.name, time.Since(began), err)
 	released, refused := held.giveUp()
@@ -143,6 +148,8 @@ func (o operation) body(variables map[string]any) ([]byte, error) {
 // post sends one request and reads its answer.
 func (c *Client) post(ctx context.Context, op operation, contentType string, body []byte, draft string, out any) error {
 	began := time.Now()
+	ctx, cancel := enrich.WithPatience(ctx, requestTimeout)
+	defer cancel()
 	err := c.send(ctx, op, contentType, bytes.NewReader(body), int64(len(body)), draft, out)
 	c.observe(op.name, time.Since(began), err)
 	return err
@@ -151,8 +158,6 @@ func (c *Client) post(ctx context.Context, op operation, contentType string, bod
 func (c *Client) send(ctx context.Context, op operation, contentType string, body io.Reader, length int64, draft string, out any) error {
 	var sent atomic.Bool // a request that was given up may still be on its way
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	ctx, cancel := enrich.WithPatience(ctx, requestTimeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body)
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", op.name, err)

@@ -73,29 +73,37 @@ func (c *Connector) insist(ctx context.Context, op operation, variables map[stri
 // once performs an operation to its end: a request that left is not torn off by
 // the end of a session, because then nobody would know whether it was performed.
 func (c *Connector) once(ctx context.Context, op operation, variables map[string]any, draft string, out any) error {
-	ctx, err := whole(ctx, op)
+	ctx, cancel, err := whole(ctx, op)
 	if err != nil {
 		return err
 	}
+	defer cancel()
 	return c.client.Do(ctx, op, variables, draft, out)
 }
 
 // onceHeld is once for what the journal must know of before it leaves.
 func (c *Connector) onceHeld(ctx context.Context, op operation, variables map[string]any, release func() error) (released bool, err error) {
-	ctx, err = whole(ctx, op)
+	ctx, cancel, err := whole(ctx, op)
 	if err != nil {
 		return false, err
 	}
+	defer cancel()
 	return c.client.DoHeld(ctx, op, variables, release)
 }
 
-// whole is a context that lets one request come to its end.
-func whole(ctx context.Context, op operation) (context.Context, error) {
+// whole is a context that lets one request come to its end, within a minute if
+// the session ends meanwhile: the next one waits for it.
+func whole(ctx context.Context, op operation) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		// Said like this, so that the journal does not take it for performed.
-		return nil, &unavailableError{operation: op.name, err: err}
+		return nil, nil, &unavailableError{operation: op.name, err: err}
 	}
-	return context.WithoutCancel(ctx), nil
+	request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	over := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(requestTimeout, func() { cancel(context.DeadlineExceeded) })
+		context.AfterFunc(request, func() { timer.Stop() })
+	})
+	return request, func() { over(); cancel(nil) }, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
