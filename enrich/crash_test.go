@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,9 +73,10 @@ type farEnd struct {
 	processed map[int]int
 	used      map[string]bool // values whose answer the platform was given
 	acked     map[int]bool
-	// dark is set while a process lives on after its power went: a real one would not.
-	dark bool
-	rng  *rand.Rand
+	// Processes are numbered. What one says after its power went counts for
+	// nothing, however late it is heard: a real one would not have said it.
+	process, dark int
+	rng           *rand.Rand
 }
 
 func newFarEnd(t *testing.T, seed uint64) *farEnd {
@@ -83,17 +85,17 @@ func newFarEnd(t *testing.T, seed uint64) *farEnd {
 		rng: rand.New(rand.NewPCG(seed, 1)),
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/{value}", f.provide)
-	mux.HandleFunc("POST /deliver", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{process}/v1/{value}", f.provide)
+	mux.HandleFunc("POST /{process}/deliver", func(_ http.ResponseWriter, r *http.Request) {
 		var d deliveryNote
 		if json.NewDecoder(r.Body).Decode(&d) == nil {
-			f.note(func() { f.delivered[d.Job]++ })
+			f.note(r.PathValue("process"), func() { f.delivered[d.Job]++ })
 		}
 	})
-	mux.HandleFunc("POST /processed", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /{process}/processed", func(_ http.ResponseWriter, r *http.Request) {
 		var d deliveryNote
 		if json.NewDecoder(r.Body).Decode(&d) == nil {
-			f.note(func() {
+			f.note(r.PathValue("process"), func() {
 				f.processed[d.Job]++
 				f.used[d.Value] = f.used[d.Value] || !d.Failed
 			})
@@ -104,19 +106,20 @@ func newFarEnd(t *testing.T, seed uint64) *farEnd {
 	return f
 }
 
-// note books what the process says, as long as it has power.
-func (f *farEnd) note(book func()) {
+// note books what a process says, unless it had no power any more.
+func (f *farEnd) note(process string, book func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.dark {
+	if n, err := strconv.Atoi(process); err == nil && n > f.dark {
 		book()
 	}
 }
 
-func (f *farEnd) setDark(dark bool) {
+// goDark takes the process that runs its voice.
+func (f *farEnd) goDark() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dark = dark
+	f.dark = f.process
 }
 
 // provide bills a call as it arrives, and answers a little later.
@@ -250,8 +253,12 @@ func crashChild(far string, in io.Reader, out io.Writer) error {
 // books what it acknowledged.
 func (f *farEnd) life(t *testing.T, dir string, left []job, wait time.Duration, end func()) {
 	t.Helper()
+	f.mu.Lock()
+	f.process++
+	process := strconv.Itoa(f.process)
+	f.mu.Unlock()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crashEnv+"="+f.URL, "ENRICH_CRASH_DIR="+dir)
+	cmd.Env = append(os.Environ(), crashEnv+"="+f.URL+"/"+process, "ENRICH_CRASH_DIR="+dir)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()
@@ -286,7 +293,7 @@ func (f *farEnd) life(t *testing.T, dir string, left []job, wait time.Duration, 
 	for said.Scan() {
 		var id int
 		if json.Unmarshal(said.Bytes(), &id) == nil {
-			f.note(func() { f.acked[id] = true })
+			f.note(process, func() { f.acked[id] = true })
 		}
 	}
 	_ = cmd.Wait() // killed
@@ -405,12 +412,11 @@ func TestPowerCuts(t *testing.T) {
 	disk := powercut.New(t)
 	f := newFarEnd(t, *seed)
 	cut := func() {
-		f.setDark(true)
+		f.goDark()
 		disk.Cut(rng.Uint64(), []float64{0, 0.3, 0.7, 1}[rng.IntN(4)])
 	}
 	f.crash(t, *cuts, rng, func() string { return filepath.Dir(disk.Path("x")) }, cut, func(string) {
 		disk.Restore()
-		f.setDark(false)
 		f.balance(t, filepath.Dir(disk.Path("x")))
 	})
 }
