@@ -192,11 +192,16 @@ func (g *Gateway) enrich(ctx context.Context, r Request) (Result, error) {
 	}
 	result := Result{Parts: g.lookups(ctx, r, plan)}
 	facts := make([]stixconv.Facts, 0, len(plan))
-	for _, p := range result.Parts {
+	for i := range result.Parts {
+		p := &result.Parts[i]
 		if p.Entry == nil || p.Class != Found && p.Class != Partial {
 			continue
 		}
 		f, skipped := g.source.Facts(p.Lookup, p.Entry.Body, p.Entry.StoredAt)
+		if len(skipped) > 0 && f.IsEmpty() {
+			p.unreadable(skipped[0])
+			continue
+		}
 		facts = append(facts, f)
 		result.Skipped = append(result.Skipped, skipped...)
 	}

@@ -20,6 +20,9 @@ type guard struct {
 
 	mu    sync.Mutex
 	until time.Time // no call before
+	class Class     // of the answer that said so: RateLimited or QuotaExhausted
+	// opened is when each breaker opened last, by its name.
+	opened map[string]time.Time
 }
 
 type breaker = gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -30,16 +33,28 @@ const (
 	// outagePause and outageRow: so many failures in a row, so long a pause.
 	outagePause = 30 * time.Second
 	outageRow   = 10
+	// exhaustedPause is how long a used-up quota is left alone if nobody says
+	// when it opens. One call a pause finds out.
+	exhaustedPause = 5 * time.Minute
 )
 
 func newGuard() *guard {
+	g := &guard{opened: map[string]time.Time{}}
 	after := func(name string, pause time.Duration, row uint32) *breaker {
 		return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 			Name: name, MaxRequests: 1, Timeout: pause,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= row },
+			OnStateChange: func(name string, _, to gobreaker.State) {
+				if to == gobreaker.StateOpen {
+					g.mu.Lock()
+					defer g.mu.Unlock()
+					g.opened[name] = time.Now()
+				}
+			},
 		})
 	}
-	return &guard{auth: after("auth", authPause, 1), outage: after("outage", outagePause, outageRow)}
+	g.auth, g.outage = after("auth", authPause, 1), after("outage", outagePause, outageRow)
+	return g
 }
 
 var (
@@ -50,12 +65,27 @@ var (
 // check is the cheap look before units are reserved.
 func (g *guard) check() error {
 	if g.auth.State() == gobreaker.StateOpen {
-		return &callError{Class: AuthFailed, Err: errKeyRefused}
+		return g.refusedKey()
 	}
 	if g.outage.State() == gobreaker.StateOpen {
-		return &callError{Class: ServerError, Err: errDown}
+		return g.down()
 	}
 	return nil
+}
+
+func (g *guard) refusedKey() error {
+	return &callError{Class: AuthFailed, Err: errKeyRefused, RetryAfter: g.opens("auth", authPause)}
+}
+
+func (g *guard) down() error {
+	return &callError{Class: ServerError, Err: errDown, RetryAfter: g.opens("outage", outagePause)}
+}
+
+// opens is when a breaker that is open lets the next call try.
+func (g *guard) opens(name string, pause time.Duration) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opened[name].Add(pause)
 }
 
 // state is that of both breakers together: a call goes only if both let it.
@@ -75,12 +105,12 @@ func (g *guard) state() gobreaker.State {
 func (g *guard) admit() (done func(Class), err error) {
 	authDone, err := g.auth.Allow()
 	if err != nil {
-		return nil, &callError{Class: AuthFailed, Err: errKeyRefused}
+		return nil, g.refusedKey()
 	}
 	outageDone, err := g.outage.Allow()
 	if err != nil {
 		authDone(nil)
-		return nil, &callError{Class: ServerError, Err: errDown}
+		return nil, g.down()
 	}
 	return func(c Class) {
 		var authErr, outageErr error
@@ -95,12 +125,13 @@ func (g *guard) admit() (done func(Class), err error) {
 	}, nil
 }
 
-// hold keeps every call back until t; an earlier time changes nothing.
-func (g *guard) hold(t time.Time) {
+// hold keeps every call back until t, as an answer of that class asks for; an
+// earlier time changes nothing.
+func (g *guard) hold(t time.Time, class Class) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t.After(g.until) {
-		g.until = t
+		g.until, g.class = t, class
 	}
 }
 
@@ -109,14 +140,18 @@ func (g *guard) hold(t time.Time) {
 func (g *guard) wait(ctx context.Context, now func() time.Time, patience time.Duration) error {
 	for {
 		g.mu.Lock()
-		until := g.until
+		until, class := g.until, g.class
 		g.mu.Unlock()
 		d := until.Sub(now())
 		if d <= 0 {
 			return nil
 		}
 		if d > patience {
-			return &callError{Class: RateLimited, RetryAfter: until, Err: fmt.Errorf("the provider wants no calls before %s", until.UTC().Format(time.RFC3339))}
+			why := "wants no calls"
+			if class == QuotaExhausted {
+				why = "said that its quota is used up, and is not asked"
+			}
+			return &callError{Class: class, RetryAfter: until, Err: fmt.Errorf("the provider %s before %s", why, until.UTC().Format(time.RFC3339))}
 		}
 		timer := time.NewTimer(d)
 		select {

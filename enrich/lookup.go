@@ -41,6 +41,15 @@ func (p *Part) take(e *cache.Entry, origin cache.Origin, s cache.State) {
 	p.Entry, p.Class, p.Status, p.Origin, p.Stale = e, Class(e.Kind), e.Status, origin, s == cache.Stale
 }
 
+// unreadable makes a failure of an answer that nothing could be made of, though
+// the provider knows something: it is kept, and of no use until its source's
+// definition can read it.
+func (p *Part) unreadable(why error) {
+	p.Entry, p.Class, p.Err = nil, ServerError, fmt.Errorf("%w: %w", errUnreadable, why)
+}
+
+var errUnreadable = errors.New("its answer cannot be read")
+
 // callError is a call that brought no answer.
 type callError struct {
 	Class      Class
@@ -224,18 +233,28 @@ func (g *Gateway) call(ctx context.Context, r Request, l Lookup, key cache.Key, 
 			if until.IsZero() {
 				until = g.now().Add(backoff(limited))
 			}
-			g.guard.hold(until)
+			g.guard.hold(until, RateLimited)
 			if limited+failed >= maxAttempts {
 				return nil, fail
 			}
 		case ServerError, TimedOut, NetworkError:
 			failed++
-			if failed >= maxFailures || limited+failed >= maxAttempts {
+			if answer.Final || failed >= maxFailures || limited+failed >= maxAttempts {
 				return nil, fail
 			}
 			if err := pause(ctx, backoff(failed)); err != nil {
 				return nil, fail
 			}
+		case QuotaExhausted:
+			// What the answer told of its count the ledger knows, which refuses then.
+			if len(answer.Usage) == 0 {
+				until := answer.RetryAfter
+				if until.IsZero() {
+					until = g.now().Add(exhaustedPause)
+				}
+				g.guard.hold(until, QuotaExhausted)
+			}
+			return nil, fail
 		default:
 			return nil, fail
 		}

@@ -145,6 +145,9 @@ type Answer struct {
 	// AskAlone says that the provider told of several values at once what does
 	// not answer this one: it has to be asked about alone.
 	AskAlone bool
+	// Final says that the same request would be answered like this again, so that
+	// repeating it is money for nothing.
+	Final bool
 	// Err says what went wrong, without secrets; nil for Found, Partial and NotFound.
 	Err error
 }

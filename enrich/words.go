@@ -60,6 +60,8 @@ func (g *Gateway) found(r Request, res Result) string {
 	switch {
 	case len(added) > 0:
 		return fmt.Sprintf("%s: %s added %s", subject(r.Entity), author, strings.Join(added, ", "))
+	case answered == 0 && slices.ContainsFunc(res.Parts, func(p Part) bool { return errors.Is(p.Err, errUnreadable) }):
+		return fmt.Sprintf("%s: %s gave no answer that can be read", subject(r.Entity), author)
 	case answered == 0:
 		return fmt.Sprintf("%s: %s could not be asked", subject(r.Entity), author)
 	case unknown:

@@ -34,6 +34,12 @@ type Facts struct {
 	AsOf time.Time
 }
 
+// IsEmpty says that there is nothing to tell.
+func (f Facts) IsEmpty() bool {
+	return f.Score == nil && f.Note == "" && f.Size == 0 && f.EPSS == nil &&
+		len(f.Labels)+len(f.Notes)+len(f.References)+len(f.Hashes)+len(f.Related)+len(f.Objects)+len(f.Relations)+len(f.Sightings) == 0
+}
+
 // The keys of what is always there.
 const (
 	EntityKey = "@entity"

@@ -96,7 +96,7 @@ func (c *compiler) compile() *Definition {
 		d.free = append(d.free, class)
 	}
 	common := c.rules(b.Classify, "classify")
-	mapping := c.program(b.Map, "map")
+	mapping := c.mapping(b.Map, "map")
 	for i := range b.Lookups {
 		d.lookups = append(d.lookups, c.lookup(&b.Lookups[i], i, common, mapping))
 	}
@@ -133,7 +133,7 @@ func (c *compiler) lookup(b *lookupBlock, i int, common []rule, mapping *program
 	}
 	l.rules = append(c.rules(b.Classify, append(at, "classify")...), common...)
 	if b.Map != "" {
-		l.mapping = c.program(b.Map, append(at, "map")...)
+		l.mapping = c.mapping(b.Map, append(at, "map")...)
 	} else if mapping == nil && c.def.Map == "" {
 		c.fail(at, "the lookup has no map, and there is none for all")
 	}
@@ -190,6 +190,15 @@ func (c *compiler) rules(blocks []ruleBlock, path ...string) (rules []rule) {
 
 // program compiles a program, nil for none.
 func (c *compiler) program(text string, path ...string) *program {
+	return c.compiled(compile, text, path)
+}
+
+// mapping compiles a program of intents, nil for none.
+func (c *compiler) mapping(text string, path ...string) *program {
+	return c.compiled(compileMapping, text, path)
+}
+
+func (c *compiler) compiled(compile func(string, library) (*program, error), text string, path []string) *program {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}

@@ -105,10 +105,21 @@ func (s *Source) answered(ctx context.Context, own *lookup, l enrich.Lookup, in 
 	if class == enrich.RateLimited || class == enrich.ServerError || class == enrich.QuotaExhausted {
 		a.RetryAfter = reply.RetryAfter(s.now())
 	}
+	a.Final = class == enrich.ServerError && (reply.TooLarge || isFinal(reply.Status))
 	if class != enrich.Found && class != enrich.Partial && class != enrich.NotFound {
 		a.Err = s.failed(ctx, x, in, reply, why)
 	}
 	return a
+}
+
+// isFinal says that a status blames the request and not the moment (RFC 9110,
+// 15.5, but for those that ask to be tried again).
+func isFinal(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status < 500
 }
 
 // failed words why there is no answer.
@@ -169,11 +180,11 @@ func (s *Source) Facts(l enrich.Lookup, body []byte, asOf time.Time) (stixconv.F
 	if known := s.memo.get(key, body, asOf); known != nil {
 		return known.facts, known.skipped
 	}
-	intents, err := s.d.intents(own, body, s.scope(own, l.Value))
-	if err != nil {
-		return stixconv.Facts{AsOf: asOf}, []error{fmt.Errorf("%s: %w", own.block.ID, err)}
-	}
+	intents, lost := s.d.intents(own, body, s.scope(own, l.Value))
 	facts, skipped := collect(intents, asOf)
+	for _, err := range lost {
+		skipped = append(skipped, fmt.Errorf("%s: %w", own.block.ID, err))
+	}
 	s.memo.put(key, &mapped{body, asOf, facts, skipped})
 	return facts, skipped
 }

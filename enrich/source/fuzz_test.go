@@ -135,10 +135,7 @@ func FuzzMapping(f *testing.F) {
 		}
 		bounded(t, len(body), func() {
 			for _, l := range d.lookups {
-				intents, err := d.intents(l, body, s.scope(l, "192.0.2.10"))
-				if err != nil {
-					continue
-				}
+				intents, _ := d.intents(l, body, s.scope(l, "192.0.2.10"))
 				facts, _ := collect(intents, trialTime())
 				in := stixconv.Input{
 					Entity: stixconv.Object{"id": "ipv4-addr--12592121-be4c-5a93-a813-5a5af16e50db", "type": "ipv4-addr", "value": "192.0.2.10"},

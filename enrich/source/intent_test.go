@@ -93,13 +93,13 @@ func TestIntentsThatAreWrong(t *testing.T) {
 		}
 	}
 	f, lost := factsOf(t, `range(6000) | {op: "label", value: tostring}`, `{}`)
-	if len(f.Labels) != maxIntents || lost != fmt.Sprintf("1000 more intents: at most %d are taken", maxIntents) {
+	if len(f.Labels) != maxIntents || lost != fmt.Sprintf("more than %d intents: the others are left out", maxIntents) {
 		t.Errorf("%d labels, lost %q", len(f.Labels), lost)
 	}
 }
 
-// A mapping that fails, or a body that is none, loses that answer's facts and
-// says so; the same answer twice gives the same facts, another gives others.
+// What of an answer does not fit the mapping is lost and told, the rest is not;
+// the same answer twice gives the same facts, another gives others.
 func TestFacts(t *testing.T) {
 	d := mustLoad(t, skeleton(t, "acme"))
 	s, err := d.openForTrial(nil)
@@ -108,11 +108,15 @@ func TestFacts(t *testing.T) {
 	}
 	l := planOne(t, s, "ipv4-addr", "192.0.2.10")
 	for body, want := range map[string]string{
-		`{"score":"high"}`: "scale wants a number", `<html>`: "not JSON", ``: "not JSON", `{"score":1,"names":[1]}`: "expected an object", `[]`: "expected an object",
+		`<html>`: "not JSON", ``: "not JSON", `{"score":"high"}`: "scale wants a number", `{"score":"high","names":[{"host":"a.example"}]}`: "scale wants a number",
+		`{"score":1,"names":[1,{"host":"b.example"}]}`: "expected an object", `[]`: "expected an object",
 	} {
 		f, skipped := s.Facts(l, []byte(body), trialTime())
-		if len(skipped) != 1 || !strings.Contains(skipped[0].Error(), want) || f.Score != nil || !f.AsOf.Equal(trialTime()) {
+		if len(skipped) == 0 || !strings.Contains(skipped[0].Error(), want) || !f.AsOf.Equal(trialTime()) {
 			t.Errorf("%s: %+v, %v", body, f, skipped)
+		}
+		if (f.Score != nil) != strings.Contains(body, `"score":1`) || (len(f.Objects) > 0) != strings.Contains(body, ".example") {
+			t.Errorf("%s: %+v", body, f)
 		}
 	}
 	if _, skipped := s.Facts(enrich.Lookup{Endpoint: "other", Value: "x"}, []byte(`{}`), trialTime()); len(skipped) != 1 {

@@ -23,25 +23,34 @@ type collector struct {
 func compareText(a, b string) int { return cmp.Compare(a, b) }
 
 // intents runs the mapping of a lookup on a body and gives what it yields, lists
-// taken apart.
-func (d *Definition) intents(l *lookup, body []byte, s scope) ([]any, error) {
+// taken apart, and why parts of it yielded nothing.
+func (d *Definition) intents(l *lookup, body []byte, s scope) (all []any, lost []error) {
 	value, err := decodeBody(body)
 	if err != nil {
-		return nil, fmt.Errorf("the answer is %w", err)
+		return nil, []error{fmt.Errorf("the answer is %w", err)}
 	}
 	yields, err := l.mapping.run(context.Background(), value, s)
 	if err != nil {
-		return nil, err
+		lost = append(lost, err)
 	}
-	var all []any
 	for _, y := range yields {
-		if list, ok := y.([]any); ok {
-			all = append(all, list...)
-		} else if y != nil {
-			all = append(all, y)
+		list, ok := y.([]any)
+		if !ok {
+			list = []any{y}
+		}
+		for _, v := range list {
+			reason, is := unusable(v)
+			switch {
+			case is:
+				lost = append(lost, reason)
+			case len(all) > maxIntents: // one more than are taken, so that it is said
+				return all, lost
+			case v != nil || ok:
+				all = append(all, v)
+			}
 		}
 	}
-	return all, nil
+	return all, lost
 }
 
 // collect makes facts of intents. One that cannot be used costs itself only.
@@ -49,7 +58,7 @@ func collect(intents []any, asOf time.Time) (stixconv.Facts, []error) {
 	c := &collector{facts: stixconv.Facts{AsOf: asOf}}
 	for i, v := range intents {
 		if i == maxIntents {
-			c.skipped = append(c.skipped, fmt.Errorf("%d more intents: at most %d are taken", len(intents)-i, maxIntents))
+			c.skipped = append(c.skipped, fmt.Errorf("more than %d intents: the others are left out", maxIntents))
 			break
 		}
 		in, err := newIntent(v)

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/enrich/source/wire"
@@ -34,10 +35,7 @@ type Outcome struct {
 func (d *Definition) bundle(s *Source, x *fixture, l enrich.Lookup) (Outcome, error) {
 	out := Outcome{Fixture: x.Name, Lookup: l, Status: x.Status}
 	own := d.find(l.Endpoint)
-	yields, err := d.intents(own, x.body, s.scope(own, l.Value))
-	if err != nil {
-		return out, err
-	}
+	yields, lost := d.intents(own, x.body, s.scope(own, l.Value))
 	out.Yields, out.Intents = yields, len(yields)
 	facts, skipped := collect(yields, trialTime())
 	e, err := x.entity()
@@ -51,7 +49,7 @@ func (d *Definition) bundle(s *Source, x *fixture, l enrich.Lookup) (Outcome, er
 	if err != nil {
 		return out, fmt.Errorf("no bundle: %w", err)
 	}
-	out.Skipped = append(skipped, made.Rejected...)
+	out.Skipped = slices.Concat(lost, skipped, made.Rejected)
 	out.STIX, err = made.Bundle.Encode()
 	return out, err
 }

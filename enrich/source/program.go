@@ -44,6 +44,15 @@ func (e *programError) Error() string { return e.reason }
 // no loops that carry state (rewrite.go), a budget of steps and of bytes made
 // (budget.go), and inputs that are bounded themselves (body.go).
 func compile(text string, library library) (*program, error) {
+	return compileAs(text, library, func(*gojq.Query) {})
+}
+
+// compileMapping compiles a program whose yields fail each for itself.
+func compileMapping(text string, library library) (*program, error) {
+	return compileAs(text, library, isolate)
+}
+
+func compileAs(text string, library library, change func(*gojq.Query)) (*program, error) {
 	query, err := gojq.Parse(text)
 	if err != nil {
 		var at *gojq.ParseError
@@ -58,6 +67,7 @@ func compile(text string, library library) (*program, error) {
 		errors.As(err, &refused)
 		return nil, &programError{reason: "jq: " + err.Error(), offset: offsetOf(text, refused.word)}
 	}
+	change(query)
 	options := append(natives(), gojq.WithVariables(variables()))
 	code, err := gojq.Compile(query, options...)
 	if err != nil {
@@ -79,7 +89,8 @@ func offsetOf(text, word string) int {
 	return at[4]
 }
 
-// run gives all that the program yields, or why it had to end.
+// run gives all that the program yields, up to where it failed; nothing of one
+// that took more than its budget.
 func (p *program) run(ctx context.Context, input any, s scope) ([]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxRun)
 	defer cancel()
@@ -88,14 +99,17 @@ func (p *program) run(ctx context.Context, input any, s scope) ([]any, error) {
 	var all []any
 	for {
 		v, more := iter.Next()
+		if b.over != nil { // whatever the program caught
+			return nil, b.over
+		}
 		if !more {
 			return all, nil
 		}
 		if err, failed := v.(error); failed {
-			if b.over != nil {
-				return nil, b.over
+			if ctx.Err() != nil {
+				return nil, err
 			}
-			return nil, fmt.Errorf("jq: %w", err)
+			return all, fmt.Errorf("jq: %w", err)
 		}
 		if all = append(all, v); len(all) > maxYields {
 			return nil, errYields

@@ -98,8 +98,8 @@ func (r request) asks(group string) bool {
 
 func (r request) templates() []template {
 	all := []template{r.path}
-	for _, pairs := range [][]pair{r.query, r.headers, r.form} {
-		for _, p := range pairs {
+	for _, list := range [][]pair{r.query, r.headers, r.form} {
+		for _, p := range list {
 			all = append(all, p.text)
 		}
 	}
@@ -133,19 +133,26 @@ func (r request) build(base string, v values) (*http.Request, error) {
 			return nil, fmt.Errorf("a value that is a step in a path is not sent")
 		}
 	}
-	query := make(url.Values, len(r.query))
-	for _, p := range r.query {
-		query.Set(p.name, p.text.fill(v, plainText))
-	}
-	address.RawQuery = query.Encode()
+	address.RawQuery = pairs(r.query, v).Encode()
 	req, err := http.NewRequest(r.method, address.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("no request can be made for it")
 	}
-	for _, p := range r.headers {
-		req.Header.Set(p.name, p.text.fill(v, plainText))
+	for name, texts := range pairs(r.headers, v) {
+		req.Header.Set(name, texts[0])
 	}
 	return req, r.addBody(req, v)
+}
+
+// pairs fills texts by name, but for those that nobody has set.
+func pairs(all []pair, v values) url.Values {
+	out := make(url.Values, len(all))
+	for _, p := range all {
+		if !p.text.isAbsent(v) {
+			out.Set(p.name, p.text.fill(v, plainText))
+		}
+	}
+	return out
 }
 
 func (r request) addBody(req *http.Request, v values) error {
@@ -159,11 +166,7 @@ func (r request) addBody(req *http.Request, v values) error {
 		body = encoded
 		req.Header.Set("Content-Type", "application/json")
 	case r.form != nil:
-		form := make(url.Values, len(r.form))
-		for _, p := range r.form {
-			form.Set(p.name, p.text.fill(v, plainText))
-		}
-		body = []byte(form.Encode())
+		body = []byte(pairs(r.form, v).Encode())
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	default:
 		return nil
@@ -189,7 +192,9 @@ func filled(v any, with values) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for key, e := range v {
-			out[key] = filled(e, with)
+			if t, is := e.(template); !is || !t.isAbsent(with) {
+				out[key] = filled(e, with)
+			}
 		}
 		return out
 	}

@@ -72,8 +72,39 @@ func (r *rewriter) operator(q *gojq.Query) error {
 		q.Left, q.Op, q.Right = nil, 0, nil
 	case gojq.OpUpdateAdd, gojq.OpUpdateMul, gojq.OpUpdateSub, gojq.OpUpdateDiv, gojq.OpUpdateMod:
 		return refuse(q.Op.String(), "%s is not available: write the sum out", q.Op)
+	case gojq.OpAssign, gojq.OpModify, gojq.OpUpdateAlt:
+		return assignable(q.Left)
 	}
 	return nil
+}
+
+// assignable refuses to set what has a computed place: a list is made as long as
+// the place is far, and nobody would be charged for it.
+func assignable(q *gojq.Query) error {
+	if q == nil {
+		return nil
+	}
+	if t := q.Term; t != nil {
+		places := []*gojq.Index{t.Index}
+		for _, s := range t.SuffixList {
+			places = append(places, s.Index)
+		}
+		for _, at := range places {
+			if at != nil && (at.Start != nil || at.End != nil) {
+				return refuse("[", "only what has a name can be set, such as .a.b or .a[].b")
+			}
+		}
+		if t.Type == gojq.TermTypeFunc && t.Func.Name != "select" {
+			return refuse(t.Func.Name, "only what has a name can be set, such as .a.b or .a[].b")
+		}
+		if err := assignable(t.Query); err != nil {
+			return err
+		}
+	}
+	if err := assignable(q.Left); err != nil {
+		return err
+	}
+	return assignable(q.Right)
 }
 
 // define walks a function. It may not call itself: that would be a loop.

@@ -58,6 +58,16 @@ func (t template) fill(v values, escape func(string) string) string {
 	return out.String()
 }
 
+// isAbsent says that the text is a parameter and nothing else, and that nobody
+// has set it: APIs take what is empty for something else than what is not there.
+func (t template) isAbsent(v values) bool {
+	if len(t.holes) != 1 || t.holes[0].group != "params" || t.literals[0]+t.literals[1] != "" {
+		return false
+	}
+	p, set := v.params[t.holes[0].name]
+	return !set || p == nil || p == ""
+}
+
 // names lists the holes of a group.
 func (t template) names(group string) (all []string) {
 	for _, h := range t.holes {

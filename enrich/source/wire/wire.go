@@ -52,6 +52,8 @@ type Reply struct {
 	// Err says why there is no whole answer, nil when there is one. It may
 	// repeat what the other side said: redact it before anybody reads it.
 	Err error
+	// TooLarge says that the answer is larger than what is read of it.
+	TooLarge bool
 	// Class of Err: TimedOut, NetworkError, or ServerError for a body that is
 	// too large or not packed as it says.
 	Class enrich.Class
@@ -80,7 +82,7 @@ func (c *Client) Do(ctx context.Context, req *http.Request) Reply {
 	reply := Reply{Sent: true}
 	switch {
 	case errors.Is(err, errTooLarge) || errors.Is(err, errNotGzip):
-		reply.Class, reply.Err = enrich.ServerError, err
+		reply.Class, reply.Err, reply.TooLarge = enrich.ServerError, err, errors.Is(err, errTooLarge)
 	case err != nil:
 		reply = failed(ctx, err, true)
 	}
