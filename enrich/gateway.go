@@ -194,7 +194,11 @@ func (g *Gateway) enrich(ctx context.Context, r Request) (Result, error) {
 	facts := make([]stixconv.Facts, 0, len(plan))
 	for i := range result.Parts {
 		p := &result.Parts[i]
-		if p.Entry == nil || p.Class != Found && p.Class != Partial {
+		if p.Entry == nil {
+			continue
+		}
+		if p.Class != Found && p.Class != Partial {
+			facts = append(facts, stixconv.Facts{AsOf: p.Entry.StoredAt}) // nothing, as of then
 			continue
 		}
 		f, skipped := g.source.Facts(p.Lookup, p.Entry.Body, p.Entry.StoredAt)

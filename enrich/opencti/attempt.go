@@ -1,7 +1,10 @@
 package opencti
 
 import (
+	"context"
 	"errors"
+	"io/fs"
+	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
 )
@@ -26,11 +29,32 @@ func (t *task) countAttempt(in delivery) (problem, err error) {
 	return nil, nil
 }
 
-// notByUs takes back what countAttempt counted, and returns err.
-func (t *task) notByUs(err error) error {
-	if t.record.Attempts == 0 || t.key == "" {
+// notByUs takes back what countAttempt counted, and returns err. It stays counted
+// where neither platform nor broker is away: what the platform answers to this
+// message and to no other, or what our own disk says, it may say for ever.
+func (t *task) notByUs(ctx context.Context, err error) error {
+	var api *APIError
+	var disk *fs.PathError
+	its := errors.As(err, &api) && t.c.answersPings() || errors.As(err, &disk)
+	switch {
+	case t.record.Attempts == 0 || t.key == "":
 		return err
+	case its && ctx.Err() == nil:
+		return &countedError{err, t.record.Attempts}
 	}
 	t.record.Attempts--
 	return errors.Join(err, t.c.journal.put(t.key, t.record))
+}
+
+// countedError is why a message comes again, and how often it did.
+type countedError struct {
+	error
+	attempts int
+}
+
+func (e *countedError) Unwrap() error { return e.error }
+
+// answersPings says that the platform answered the last ping, and lets us in.
+func (c *Connector) answersPings() bool {
+	return !c.refused.Load() && time.Since(at(c.lastPing.Load())) < 2*c.cfg.pingEvery
 }

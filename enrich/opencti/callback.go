@@ -143,6 +143,11 @@ func (c *Connector) callback(work context.Context, slots chan struct{}, w http.R
 		reply(w, http.StatusAccepted, "message", "Message successfully received")
 		return
 	}
+	if c.publishes() && (c.outlet.Load() == nil || c.blocked()) {
+		// Nothing is begun, and so nothing spent, while results could not leave.
+		reply(w, http.StatusServiceUnavailable, "error", "RabbitMQ takes no results for now")
+		return
+	}
 	ctx, cancel := context.WithTimeout(work, callbackPatience)
 	defer cancel()
 	select {

@@ -64,14 +64,18 @@ func NewClient(c ClientConfig) *Client {
 type APIError struct {
 	Operation string
 	Code      string // extensions.code: "AUTH_REQUIRED", "FUNCTIONAL_ERROR", …
+	Genre     string // extensions.data.genre: "TECHNICAL" or "BUSINESS", or empty
 	Message   string
 	// Field is the first field of the document that failed, "" when the
 	// document as a whole did.
 	Field string
 }
 
-// codeTooLarge is our own: the platform has no GraphQL answer for it.
-const codeTooLarge = "TOO_LARGE"
+// Codes of our own, for what the platform has no GraphQL answer for.
+const (
+	codeTooLarge   = "TOO_LARGE"
+	codeUnexpected = "UNEXPECTED_ANSWER"
+)
 
 func (e *APIError) Error() string {
 	return fmt.Sprintf("OpenCTI refused %s: %s (%s)", e.Operation, e.Message, e.Code)
@@ -86,6 +90,9 @@ type unavailableError struct {
 	sent bool
 	// answered says that something in between answered for the platform.
 	answered bool
+	// late says that the platform may be at work on it still: the time was up, ours
+	// or that of something in between.
+	late bool
 }
 
 func (e *unavailableError) Error() string {
@@ -125,8 +132,9 @@ func (c *Client) DoHeld(ctx context.Context, op operation, variables map[string]
 	c.observe(op.name, time.Since(began), err)
 	released, refused := held.giveUp()
 	var down *unavailableError
-	if !released && errors.As(err, &down) {
-		down.sent = false
+	if errors.As(err, &down) {
+		down.sent = down.sent && released
+		down.late = down.late || ctx.Err() != nil
 	}
 	switch {
 	case refused != nil:
@@ -196,6 +204,9 @@ func decodeAnswer(operation string, status int, raw []byte, out any) error {
 			Path       []any  `json:"path"`
 			Extensions struct {
 				Code string `json:"code"`
+				Data struct {
+					Genre string `json:"genre"`
+				} `json:"data"`
 			} `json:"extensions"`
 		} `json:"errors"`
 	}
@@ -203,8 +214,9 @@ func decodeAnswer(operation string, status int, raw []byte, out any) error {
 	if err != nil && status == http.StatusRequestEntityTooLarge {
 		return &APIError{Operation: operation, Code: codeTooLarge, Message: "the request is larger than the platform takes"}
 	}
-	if err != nil || (envelope.Data == nil && len(envelope.Errors) == 0) {
-		return &unavailableError{operation: operation, sent: true, answered: true,
+	empty := len(envelope.Data) == 0 || string(envelope.Data) == "null" || string(envelope.Data) == "{}"
+	if err != nil || empty && len(envelope.Errors) == 0 || isAway(status) {
+		return &unavailableError{operation: operation, sent: true, answered: true, late: status == http.StatusGatewayTimeout,
 			err: fmt.Errorf("HTTP status %d without a GraphQL answer", status)}
 	}
 	if len(envelope.Errors) > 0 {
@@ -213,7 +225,7 @@ func decodeAnswer(operation string, status int, raw []byte, out any) error {
 		if code == "" {
 			code = e.Name
 		}
-		refusal := &APIError{Operation: operation, Code: code, Message: e.Message}
+		refusal := &APIError{Operation: operation, Code: code, Genre: e.Extensions.Data.Genre, Message: e.Message}
 		if len(e.Path) > 0 {
 			refusal.Field, _ = e.Path[0].(string)
 		}
@@ -227,7 +239,7 @@ func decodeAnswer(operation string, status int, raw []byte, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(envelope.Data, out); err != nil {
-		return &APIError{Operation: operation, Code: "UNEXPECTED_ANSWER", Message: err.Error()}
+		return &APIError{Operation: operation, Code: codeUnexpected, Message: err.Error()}
 	}
 	return nil
 }
@@ -241,8 +253,14 @@ func plain(err error) error {
 	return err
 }
 
+// isAway says that a status is none of the platform's own: GraphQL answers come
+// with 200, or with 400 or 500 when the request's context could not be built.
+func isAway(status int) bool {
+	return status == http.StatusTooManyRequests || status > http.StatusInternalServerError
+}
+
 // transient says that the same request may succeed later: the platform did not
-// answer, or it does not let us in for now.
+// answer, or it does not let us in for now, or it fails for reasons of its own.
 func transient(err error) bool {
 	var down *unavailableError
 	var api *APIError
@@ -250,14 +268,24 @@ func transient(err error) bool {
 	case errors.As(err, &down):
 		return true
 	case errors.As(err, &api):
-		switch api.Code {
-		case "AUTH_REQUIRED", "FORBIDDEN_ACCESS", "OTP_REQUIRED", "PASSWORD_CHANGE_REQUIRED", "LOCK_ERROR", "DATABASE_ERROR", "INTERNAL_SERVER_ERROR", "ENGINE_SHUTDOWN":
-			return true
-		}
-		return false
+		return !api.permanent()
 	}
 	var n net.Error
 	return errors.As(err, &n)
+}
+
+// permanent says that the platform means what it says. What is not known is not
+// taken for that: a message would be lost by it.
+func (e *APIError) permanent() bool {
+	switch e.Code {
+	case "LOCK_ERROR": // of genre BUSINESS, and over in a moment
+		return false
+	case "FUNCTIONAL_ERROR", "UNSUPPORTED_ERROR", "VALIDATION_ERROR", "MISSING_REFERENCE_ERROR", "ALREADY_DELETED_ERROR", "RESOURCE_NOT_FOUND_ERROR",
+		"DRAFT_LOCKED", "WORK_NOT_ALIVE", "BAD_USER_INPUT", "BAD_REQUEST", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED", "OPERATION_RESOLUTION_FAILURE",
+		codeTooLarge, codeUnexpected:
+		return true
+	}
+	return e.Genre == "BUSINESS" && !refusesUs(e)
 }
 
 // refusesUs says that the platform does not take our token.

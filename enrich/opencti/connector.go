@@ -21,6 +21,7 @@ type Connector struct {
 	log     *slog.Logger
 	metrics *metrics
 	loops   *loopGuard
+	hands   hands
 	who     *Who
 	reader  *reader
 	// hub shares the callback listeners of several connectors.
@@ -106,11 +107,25 @@ func (c *Connector) Run(ctx context.Context) error {
 	pinging.Go(func() { c.pings(pingCtx) })
 	defer pinging.Wait()
 	defer stopPing()
+	defer c.sayLast(pingCtx)
 	if c.cfg.ListenProtocol == ProtocolAPI {
 		return c.serveCallback(ctx)
 	}
 	c.sessions(ctx)
 	return nil
+}
+
+// lastPatience bounds how long a platform that is away keeps us from ending.
+const lastPatience = 2 * time.Second
+
+// sayLast tells the platform the state in which we end: it is what is known of
+// the quota should our disk be lost.
+func (c *Connector) sayLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastPatience)
+	defer cancel()
+	if err := c.ping(ctx); err != nil {
+		c.log.Warn("OpenCTI was not told the state in which the connector ends", "error", err)
+	}
 }
 
 // Healthy says what keeps the connector from its work, nil when nothing does.

@@ -41,6 +41,9 @@ type delivery struct {
 	how  arrival
 	// times is how often a quorum queue says that it was, 0 when nobody counts.
 	times int64
+	// leave, if set, is called when all that is left to do is to wait for the
+	// platform's word on what the journal says already: see crew.
+	leave func()
 }
 
 func deliveryOf(d amqp.Delivery) delivery {
@@ -53,8 +56,9 @@ func deliveryOf(d amqp.Delivery) delivery {
 }
 
 // handle consumes one delivery and settles it with the broker, last of all.
-func (c *Connector) handle(ctx context.Context, d amqp.Delivery, p publisher) {
+func (c *Connector) handle(ctx context.Context, d amqp.Delivery, p publisher, leave func()) {
 	in := deliveryOf(d)
+	in.leave = leave
 	err := c.consumeSafely(ctx, in, p)
 	if err == nil {
 		c.log.Debug("Message ack", "tag", d.DeliveryTag)
@@ -65,7 +69,12 @@ func (c *Connector) handle(ctx context.Context, d amqp.Delivery, p publisher) {
 	}
 	c.metrics.message(messageReturned)
 	c.log.Warn("a message is given back and will come again", "error", err)
-	_ = sleep(ctx, min(c.cfg.returnPause<<min(in.times, 6), returnPauseMost))
+	times := in.times
+	var counted *countedError
+	if errors.As(err, &counted) {
+		times = max(times, int64(counted.attempts))
+	}
+	_ = sleep(ctx, min(c.cfg.returnPause<<min(times, 6), returnPauseMost))
 	if err := d.Nack(false, true); err != nil && !errors.Is(err, amqp.ErrClosed) {
 		c.log.Warn("a message could not be given back", "error", err)
 	}
@@ -88,9 +97,13 @@ func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error
 	}
 	m, problem := decodeMessage(in.body)
 	key := m.key(c.cfg.ID)
-	t := &task{c: c, body: in.body, message: m, key: key, began: time.Now(), publish: p}
+	letGo, err := c.hands.take(ctx, key)
+	if err != nil {
+		return fmt.Errorf("waiting for the same message, which is in hand: %w", err)
+	}
+	defer letGo()
+	t := &task{c: c, body: in.body, message: m, key: key, began: time.Now(), publish: p, leave: in.leave}
 	defer t.end()
-	var err error
 	if t.record, err = c.journal.get(key); err != nil {
 		return err
 	}
@@ -126,14 +139,14 @@ func (c *Connector) consume(ctx context.Context, in delivery, p publisher) error
 	msg.Request = c.bareRequest(m)
 	if problem == nil {
 		if msg.Request, msg.Problem, err = c.readable(ctx, t); err != nil {
-			return t.notByUs(err)
+			return t.notByUs(ctx, err)
 		}
 	}
 	if msg.Problem != nil {
 		c.log.Error("Error in message processing, reporting error to API", "error", msg.Problem, "work", m.Internal.WorkID)
 	}
 	if err := c.cfg.Handle(ctx, msg, t); err != nil {
-		return t.notByUs(err)
+		return t.notByUs(ctx, err)
 	}
 	switch {
 	case t.parked: // counted as it was parked

@@ -66,7 +66,7 @@ func resumes(t *testing.T, c *Connector, s *transcript) {
 	}
 	for _, m := range due() {
 		s.lines = append(s.lines, "resume")
-		c.resumeOne(t.Context(), m.message, s)
+		c.resumeOne(t.Context(), m.message, s, func() {})
 	}
 	if n := len(due()); n > 0 {
 		t.Errorf("%d messages stay parked", n)

@@ -65,14 +65,19 @@ func (b *heldBody) giveUp() (released bool, err error) {
 	return b.tried && b.err == nil, b.err
 }
 
+// lostMost is how often an answer to a playbook step is given again because the
+// connection was lost after all of it had left.
+const lostMost = 2
+
 // deliverOnce performs an operation that must not be repeated. Once all of the
 // request but its last byte is under way the journal says, durably, that it
 // leaves; a note without a sync says that it left, and then it does. What a kill
 // leaves between the two did not leave; the fate of what it leaves between note
 // and last byte is open, and counts as done. So does everything that the journal
-// speaks of after the machine went down. When the platform does not answer, and
-// nobody crashed, the journal takes its word back.
+// speaks of after the machine went down, and what the platform has and does not
+// answer. Only what it answers otherwise, or breaks off, is taken back.
 func (t *task) deliverOnce(ctx context.Context, op operation, variables map[string]any) error {
+	lost := 0
 	return t.c.retry(ctx, func() error {
 		r := t.record
 		r.Delivered, r.Try, r.Boot = true, r.Try+1, t.c.journal.left.boot
@@ -80,16 +85,33 @@ func (t *task) deliverOnce(ctx context.Context, op operation, variables map[stri
 			if err := t.c.journal.put(t.key, r); err != nil {
 				return err
 			}
-			return t.c.journal.left.note(t.key, r.Try)
+			if err := t.c.journal.left.note(t.key, r.Try); err != nil {
+				return err
+			}
+			if t.leave != nil {
+				t.leave()
+			}
+			return nil
 		})
 		if !released {
 			return err
 		}
 		t.record = r
-		if err != nil && transient(err) {
-			t.record.Delivered = false
-			return errors.Join(err, t.c.journal.put(t.key, t.record))
+		if err == nil || !transient(err) {
+			return err
 		}
-		return err
+		var down *unavailableError
+		if errors.As(err, &down) && op.name == opStep.name {
+			if !down.answered {
+				lost++
+			}
+			if down.late || lost > lostMost {
+				t.c.log.Error("OpenCTI has the answer to a playbook step and does not say what became of it; it is not given again, since each runs the rest of the playbook",
+					"error", err, "playbook", t.message.Internal.Playbook.PlaybookID, "execution", t.message.Internal.Playbook.ExecutionID)
+				return nil
+			}
+		}
+		t.record.Delivered = false
+		return errors.Join(err, t.c.journal.put(t.key, t.record))
 	})
 }

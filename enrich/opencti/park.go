@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -29,6 +30,9 @@ const (
 	parkTimes = 50
 	// parkRetry is when a message whose resumption failed is tried again.
 	parkRetry = time.Minute
+	// scoutEvery is how often one message is tried before its time: limits are
+	// raised, and quota is bought.
+	scoutEvery = 10 * time.Minute
 	// parkPage bounds how many messages are chosen at one look.
 	parkPage = 256
 )
@@ -40,8 +44,10 @@ type parked struct {
 	// Due is when it is handled again, Since when it was parked first.
 	Due   time.Time `json:"due"`
 	Since time.Time `json:"since"`
-	// Times counts how often it was parked.
+	// Times counts how often it was parked, Looks how often it was tried before its
+	// time and in vain.
 	Times int `json:"times"`
+	Looks int `json:"looks,omitempty"`
 	// Trigger orders those that are due together: manual work first.
 	Trigger quota.Trigger `json:"trigger"`
 
@@ -86,12 +92,17 @@ func (l *lot) put(message string, p parked) error {
 	defer l.mu.Unlock()
 	l.count++
 	if l.next.IsZero() || p.Due.Before(l.next) {
-		select {
-		case l.changed <- struct{}{}:
-		default:
-		}
+		l.wake()
 	}
 	return nil
+}
+
+// wake has the lot looked at.
+func (l *lot) wake() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
 }
 
 // get finds what is parked under a message's key.
@@ -123,6 +134,8 @@ func (l *lot) remove(message string) error {
 type look struct {
 	// ready messages without their bodies, manual work first; at most parkPage.
 	ready []parked
+	// scout is the one that would go first of those that are not due yet.
+	scout *parked
 	// next is when the next is due; zero when none waits.
 	next time.Time
 	// damaged records cost one message each, and stay for whoever wants to look.
@@ -145,15 +158,18 @@ func (l *lot) due(now time.Time, underway func(message string) bool) (found look
 				if !underway(p.message) {
 					found.ready = append(found.ready, p)
 				}
-			case found.next.IsZero() || p.Due.Before(found.next):
-				found.next = p.Due
+			default:
+				if found.next.IsZero() || p.Due.Before(found.next) {
+					found.next = p.Due
+				}
+				if !underway(p.message) && (found.scout == nil || before(p, *found.scout) < 0) {
+					found.scout = &p
+				}
 			}
 		}
 		return nil
 	})
-	slices.SortFunc(found.ready, func(a, b parked) int {
-		return cmp.Or(cmp.Compare(a.Trigger, b.Trigger), a.Since.Compare(b.Since))
-	})
+	slices.SortFunc(found.ready, before)
 	if len(found.ready) > parkPage {
 		found.ready, found.next = found.ready[:parkPage], now
 	}
@@ -161,6 +177,11 @@ func (l *lot) due(now time.Time, underway func(message string) bool) (found look
 	l.count, l.next = n, found.next
 	l.mu.Unlock()
 	return found, err
+}
+
+// before orders parked messages.
+func before(a, b parked) int {
+	return cmp.Or(cmp.Compare(a.Trigger, b.Trigger), a.Since.Compare(b.Since))
 }
 
 // size is how many were parked at the last look.
@@ -193,6 +214,11 @@ func (t *task) Park(ctx context.Context, until time.Time, text string) error {
 	if !found {
 		p = parked{Body: t.body, Since: now, Trigger: t.message.trigger()}
 	}
+	if found && p.Due.Equal(until) && now.Before(until) {
+		p.Looks++
+		t.parked = true // nothing has changed, and there is nothing to tell
+		return t.c.lot.put(t.key, p)
+	}
 	p.Times++
 	if p.Times > parkTimes {
 		return enrich.ErrNotParked
@@ -221,11 +247,17 @@ func (t *task) Park(ctx context.Context, until time.Time, text string) error {
 func (c *Connector) resume(ctx, work context.Context, p publisher) {
 	slots := make(chan struct{}, c.cfg.Workers)
 	var underway sync.Map // message keys
-	var handlers sync.WaitGroup
-	defer handlers.Wait()
+	var handlers crew
+	defer handlers.near.Wait()
 	said := map[string]bool{} // damaged records, each said once
+	var scouted time.Time
+	var open atomic.Bool // a message came through before its time
 	for ctx.Err() == nil {
-		found, err := c.lot.due(c.now(), func(m string) bool { _, in := underway.Load(m); return in })
+		now := c.now()
+		if open.Swap(false) {
+			now = now.Add(parkMost)
+		}
+		found, err := c.lot.due(now, func(m string) bool { _, in := underway.Load(m); return in })
 		if err != nil {
 			c.log.Error("parked messages could not be read", "error", err)
 		}
@@ -235,6 +267,9 @@ func (c *Connector) resume(ctx, work context.Context, p publisher) {
 				said[d.Error()] = true
 			}
 		}
+		if len(found.ready) == 0 && found.scout != nil && now.Sub(scouted) >= scoutEvery {
+			found.ready, scouted = []parked{*found.scout}, now
+		}
 		for _, m := range found.ready {
 			select {
 			case slots <- struct{}{}:
@@ -242,10 +277,14 @@ func (c *Connector) resume(ctx, work context.Context, p publisher) {
 				return
 			}
 			underway.Store(m.message, true)
-			handlers.Go(func() {
-				c.resumeOne(work, m.message, p)
+			handlers.Go(func(leave func()) {
+				ended := c.resumeOne(work, m.message, p, leave)
 				underway.Delete(m.message)
 				<-slots
+				if ended && m.Due.After(c.now()) {
+					open.Store(true)
+					c.lot.wake()
+				}
 			})
 		}
 		c.waitForParked(ctx, found.next)
@@ -268,32 +307,34 @@ func (c *Connector) waitForParked(ctx context.Context, next time.Time) {
 	}
 }
 
-// resumeOne handles one message that was parked.
-func (c *Connector) resumeOne(ctx context.Context, message string, p publisher) {
+// resumeOne handles one message that was parked. ended says that it is parked no
+// more.
+func (c *Connector) resumeOne(ctx context.Context, message string, p publisher, leave func()) (ended bool) {
 	m, found, err := c.lot.get(message)
 	if err == nil && found {
-		err = c.consumeSafely(ctx, delivery{body: m.Body, how: resumed}, p)
+		err = c.consumeSafely(ctx, delivery{body: m.Body, how: resumed, leave: leave}, p)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return // it stays where it is
+			return false // it stays where it is
 		case err != nil:
 			c.log.Warn("a parked message could not be finished and is tried again", "error", err)
 			m.Due = c.now().Add(parkRetry)
 			err = c.lot.put(message, m)
 		default:
-			err = c.unpark(m)
+			ended, err = c.unpark(m)
 		}
 	}
 	if err != nil {
 		c.log.Error("a parked message could not be written back and will be handled again", "error", err)
 	}
+	return ended
 }
 
-// unpark lets go of a message that was handled, unless it was parked again.
-func (c *Connector) unpark(m parked) error {
+// unpark lets go of a message that was handled, unless it is parked again.
+func (c *Connector) unpark(m parked) (ended bool, err error) {
 	now, found, err := c.lot.get(m.message)
-	if err != nil || !found || now.Times != m.Times {
-		return err
+	if err != nil || !found || now.Times != m.Times || now.Looks != m.Looks {
+		return false, err
 	}
-	return c.lot.remove(m.message)
+	return true, c.lot.remove(m.message)
 }

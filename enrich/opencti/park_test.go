@@ -92,8 +92,19 @@ func (p *parking) start() (stop func()) {
 }
 
 // A parked message is acknowledged, its work says when it goes on, it survives
-// a restart, and it is ended once, manual work before a playbook's.
+// a restart, and it is ended once, manual work before a playbook's: when its time
+// comes, or before, if the quota opens sooner.
 func TestParkedMessagesSurviveARestart(t *testing.T) {
+	for name, open := range map[string]func(*parking){
+		"its time comes":  func(p *parking) { p.ahead.Store(int64(73 * time.Hour)) },
+		"quota is bought": func(p *parking) { p.until = time.Now().Add(-time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) { parkedMessagesSurviveARestart(t, open) })
+	}
+}
+
+func parkedMessagesSurviveARestart(t *testing.T, open func(*parking)) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -139,8 +150,8 @@ func TestParkedMessagesSurviveARestart(t *testing.T) {
 	openctitest.Eventually(t, func() bool { return len(p.platform.Callbacks()) == 3 }, "each message was posted once")
 	stop()
 	stop = p.start()
-	p.ahead.Store(int64(73 * time.Hour))
-	stop() // the clock is read when a connector starts to look
+	stop() // nothing has changed, and nobody is told
+	open(p)
 	stop = p.start()
 	defer func() { stop() }()
 	for _, id := range works {

@@ -2,6 +2,7 @@ package opencti
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -14,16 +15,30 @@ const (
 	// everything else that a message may wait for it stays below the 30 minutes
 	// after which RabbitMQ takes a message back.
 	retryPatience = 15 * time.Minute
+	// refusalPatience bounds it where the platform does answer, though not what was
+	// asked: others wait for the hands that this message is in.
+	refusalPatience = 2 * time.Minute
 )
 
 // retry repeats f while the platform does not answer. A refusal of our token is
 // not waited for here: the session ends, and others may take the message.
 func (c *Connector) retry(ctx context.Context, f func() error) error {
-	deadline := time.Now().Add(retryPatience)
+	began := time.Now()
 	for n := 0; ; n++ {
 		err := f()
-		if err == nil || !transient(err) || time.Now().After(deadline) {
+		if err == nil || !transient(err) {
 			return err
+		}
+		patience := retryPatience
+		var api *APIError
+		if errors.As(err, &api) {
+			patience = refusalPatience
+		}
+		if time.Since(began) > patience {
+			return err
+		}
+		if n == 0 {
+			c.log.Warn("OpenCTI is asked again", "error", err, "for_at_most", patience.String())
 		}
 		if refusesUs(err) {
 			c.askPing()
@@ -73,37 +88,29 @@ func (c *Connector) insist(ctx context.Context, op operation, variables map[stri
 // once performs an operation to its end: a request that left is not torn off by
 // the end of a session, because then nobody would know whether it was performed.
 func (c *Connector) once(ctx context.Context, op operation, variables map[string]any, draft string, out any) error {
-	ctx, cancel, err := whole(ctx, op)
+	ctx, err := whole(ctx, op)
 	if err != nil {
 		return err
 	}
-	defer cancel()
 	return c.client.Do(ctx, op, variables, draft, out)
 }
 
 // onceHeld is once for what the journal must know of before it leaves.
 func (c *Connector) onceHeld(ctx context.Context, op operation, variables map[string]any, release func() error) (released bool, err error) {
-	ctx, cancel, err := whole(ctx, op)
+	ctx, err = whole(ctx, op)
 	if err != nil {
 		return false, err
 	}
-	defer cancel()
 	return c.client.DoHeld(ctx, op, variables, release)
 }
 
-// whole is a context that lets one request come to its end, within a minute if
-// the session ends meanwhile: the next one waits for it.
-func whole(ctx context.Context, op operation) (context.Context, context.CancelFunc, error) {
+// whole is a context that lets one request come to its end.
+func whole(ctx context.Context, op operation) (context.Context, error) {
 	if err := ctx.Err(); err != nil {
 		// Said like this, so that the journal does not take it for performed.
-		return nil, nil, &unavailableError{operation: op.name, err: err}
+		return nil, &unavailableError{operation: op.name, err: err}
 	}
-	request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	over := context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(requestTimeout, func() { cancel(context.DeadlineExceeded) })
-		context.AfterFunc(request, func() { timer.Stop() })
-	})
-	return request, func() { over(); cancel(nil) }, nil
+	return context.WithoutCancel(ctx), nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -76,11 +76,11 @@ func (c *Connector) session(ctx context.Context) error {
 	// cache, and their messages come again.
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	taking, stopTaking := context.WithCancel(ctx)
-	var handlers sync.WaitGroup
+	var handlers crew
 	defer func() {
 		stopTaking()
 		stopWork()
-		handlers.Wait()
+		handlers.near.Wait()
 	}()
 	out, err := c.openOutlet(ctx, reg)
 	if err != nil {
@@ -115,7 +115,7 @@ func (c *Connector) session(ctx context.Context) error {
 		c.metrics.reconnects.Inc()
 	}
 	watching.Go(func() { c.watchQueue(conn, reg.Listen) })
-	handlers.Go(func() { c.resume(taking, work, out) })
+	handlers.Go(func(func()) { c.resume(taking, work, out) })
 	giveUp := func() {
 		stopWork()
 		out.close() // a broker that is short of memory may hold up a writer
@@ -134,7 +134,7 @@ func (c *Connector) session(ctx context.Context) error {
 				deliveries = nil // one of the notices below says why
 				continue
 			}
-			handlers.Go(func() { c.handle(work, d, out) })
+			handlers.Go(func(leave func()) { c.handle(work, d, out, leave) })
 		case <-out.blocking:
 			c.noteBlocked(out)
 		case err := <-closed:
@@ -201,7 +201,7 @@ func (c *Connector) noteBlocked(out *outlet) {
 }
 
 // drain stops taking messages, lets those in hand end, and gives back the rest.
-func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.Delivery, handlers *sync.WaitGroup, giveUp func()) {
+func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.Delivery, handlers *crew, giveUp func()) {
 	c.setListening(false)
 	if err := in.Cancel(tag, false); err == nil && deliveries != nil {
 		for d := range deliveries { // closed by Cancel
@@ -212,7 +212,7 @@ func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.D
 	}
 	done := make(chan struct{})
 	go func() {
-		handlers.Wait()
+		handlers.all.Wait()
 		close(done)
 	}()
 	timer := time.NewTimer(c.cfg.ShutdownTimeout)
@@ -222,7 +222,7 @@ func (c *Connector) drain(in *amqp.Channel, tag string, deliveries <-chan amqp.D
 	case <-timer.C:
 		c.log.Warn("messages in hand did not end in time and are given back", "timeout", c.cfg.ShutdownTimeout.String())
 		giveUp()
-		<-done
+		handlers.near.Wait()
 	}
 }
 

@@ -21,6 +21,8 @@ type task struct {
 	// tracked is what the work expected when the entity was read; nil when the
 	// platform does not say.
 	tracked *int
+	// leave, if set, says that only the platform's word is waited for any more.
+	leave func()
 	// parked says that the message was parked, which is its fate for now.
 	parked bool
 
