@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -83,5 +84,29 @@ func TestAnAnswerThatCannotBeRead(t *testing.T) {
 	}
 	if b.source.calls() != 1 {
 		t.Errorf("%d calls", b.source.calls())
+	}
+}
+
+// Who does not wait for an answer is told so, and not that the provider failed;
+// the answer is kept all the same.
+func TestWhoeverAskedLeft(t *testing.T) {
+	b := newBench(t, "1000/day", nil)
+	called, gate := make(chan struct{}), make(chan struct{})
+	b.source.answer = func(Lookup) Answer {
+		close(called)
+		<-gate
+		return Answer{Class: Found, Status: 200, Sent: true, Body: []byte("known")}
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	go func() { <-called; leave() }()
+	r := request(t, "198.51.100.1", quota.Manual)
+	res, err := b.Enrich(ctx, r)
+	if err != nil || len(res.Failed()) != 1 || res.Parts[0].Err.Error() != "whoever asked did not wait for the answer" {
+		t.Errorf("%v, %+v", err, res)
+	}
+	close(gate)
+	b.source.answer = nil // it would panic
+	if res, err = b.Enrich(t.Context(), r); err != nil || len(res.Failed()) != 0 || b.source.calls() != 1 {
+		t.Errorf("%v, %+v after %d calls", err, res, b.source.calls())
 	}
 }

@@ -167,10 +167,20 @@ func (g *Gateway) fetchShared(ctx context.Context, p *Part, r Request) {
 		}
 		break
 	}
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() == nil:
 		g.serveStale(p, r, key)
+	case p.Err == ctx.Err():
+		p.Err = &leftError{p.Err}
 	}
 }
+
+// leftError is why somebody has no answer who did not wait for it. A call that is
+// under way goes on: its units are in the ledger, and its answer is kept.
+type leftError struct{ cause error }
+
+func (e *leftError) Error() string { return "whoever asked did not wait for the answer" }
+func (e *leftError) Unwrap() error { return e.cause }
 
 // serveStale falls back on an answer past its TTL: the quota or the provider
 // refuses, and an old answer that says so is better than none.
