@@ -137,6 +137,9 @@ func platformHTTP(s settings.Settings) (*http.Client, http.Header, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = s.Workers // one kept connection a message in hand
 	transport.DialContext = dialPlatform
+	// Node ends connections that were idle for 5 s: a request that leaves in that
+	// moment is lost, and nobody knows whether it was.
+	transport.IdleConnTimeout = 4 * time.Second
 	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: unheardFor}                                // where something in between acknowledges
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !s.OpenCTISSLVerify} //nolint:gosec // the operator's explicit choice, warned about
 	if s.OpenCTICA != "" {
