@@ -1,7 +1,6 @@
 package quota
 
 import (
-	"fmt"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -26,14 +25,16 @@ func (t *transaction) commit() error {
 		size = tx.Size()
 		return t.put(tx, &h)
 	})
+	if err == nil {
+		err = l.inPlace()
+	}
 	took := time.Since(began)
 	l.mu.Lock()
 	l.commits.Observe(took.Seconds())
 	if err != nil {
 		l.stats.CommitErrors++
-		err = fmt.Errorf("%w: %v", ErrNotDurable, err)
-		l.broken = err
-		l.failed.Store(true)
+		l.fail(err)
+		err = l.broken
 	} else {
 		l.stats.LastCommit, l.stats.Size = t.now.wall, size
 		l.head = h

@@ -175,6 +175,14 @@ func (w *window) correct(now instant, used int64) {
 	w.used, w.corrected = used, w.note.Seq
 }
 
+// own is what was spent through this ledger of what is used.
+func (w *window) own() (units int64) {
+	for _, n := range w.by {
+		units += n
+	}
+	return min(units, w.used)
+}
+
 // opens is when at least need units will have left the window, by the wall clock.
 func (w *window) opens(now instant, need int64) time.Time {
 	if !w.limit.Rolling {

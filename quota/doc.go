@@ -21,7 +21,9 @@
 //
 // One goroutine writes (writer.go): it decides a batch in memory, writes it as
 // one transaction and answers. After a failed write nobody knows what is on
-// disk, so the file is read anew before anything else is granted (mend.go).
+// disk, so the file is read anew before anything else is granted (mend.go). A
+// file that was removed or replaced while it is open takes what is written and
+// is gone at the next start: nothing is granted on it (place.go).
 //
 // README.md follows a day in numbers and says every rule.
 //

@@ -8,9 +8,11 @@ const thin = 20
 // forecast says when a calendar window of a day or more will run out, from
 // three estimates:
 //
-//   - the last six hours, straight on, where they were busier than any six of
-//     the week before; otherwise they are nothing new, and it is the third
-//   - the window so far, given the shape of the last week where that is known
+//   - the last six hours and the one under way, straight on, where they were
+//     busier than any six of the week before; otherwise they are nothing new,
+//     and it is the third
+//   - the window so far, or since there are books, given the shape of the last
+//     week where that is known
 //   - the last seven days, hour by hour of the week
 //
 // It reads nothing but the last week's units by hour.
@@ -29,19 +31,47 @@ func (a *account) forecast(w *window, now instant) *Forecast {
 	f := Forecast{}
 	if p.recent >= thin {
 		next := p.next
-		if p.unusual {
-			next = func(int64) float64 { return p.recent / recent }
+		if p.rate > 0 {
+			next = func(int64) float64 { return p.rate }
 		}
 		f.Last6h = estimate(next)
 	}
-	if passed := now.wall.Sub(w.start); w.used >= thin && passed > w.end.Sub(w.start)/20 {
-		rate := float64(w.used) / integrate(w.start, now.wall, p.shape)
+	rate := w.pace(func(units int64, from time.Time) float64 {
+		if units < thin || now.wall.Sub(from) <= w.end.Sub(w.start)/20 {
+			return 0
+		}
+		return float64(units) / integrate(from, now.wall, p.shape)
+	})
+	if rate > 0 {
 		f.Window = estimate(func(hour int64) float64 { return rate * p.shape(hour) })
 	}
 	if p.whole() && p.total >= thin {
 		f.Week = estimate(p.next)
 	}
 	return f.sum(estimates)
+}
+
+// pace is the rate of the window so far: that of all that is used, since its
+// start. Where the books began only then, what they do not know of had the whole
+// window and what they know of had less; the faster of both counts, because what
+// was used elsewhere before may well be what is spent here now.
+func (w *window) pace(rate func(units int64, from time.Time) float64) float64 {
+	began := w.began()
+	if began.Equal(w.start) {
+		return rate(w.used, w.start)
+	}
+	own := w.own()
+	return max(rate(own, began), rate(w.used-own, w.start))
+}
+
+// began is from when on there are books of the window: its start, unless the
+// first unit ever came clearly later.
+func (w *window) began() time.Time {
+	first := w.of.hours.began
+	if w.limit.Rolling || first.Sub(w.start) <= w.end.Sub(w.start)/100 {
+		return w.start
+	}
+	return first
 }
 
 // sum finds the earliest and the latest of the estimates; nil when the window

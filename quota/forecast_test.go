@@ -124,6 +124,89 @@ func TestForecastIsSilent(t *testing.T) {
 	}
 }
 
+// A ledger that begins late in the month knows nothing of the days before: its
+// rate is that of the time since, and at least ten minutes make one.
+func TestForecastOfLateInstall(t *testing.T) {
+	installed := november.AddDate(0, 0, 25).Add(10*time.Hour + 20*time.Minute)
+	path, clock := filepath.Join(t.TempDir(), "ledger.db"), newTestClock(installed)
+	account := Account{Limits: limits(t, "60/month")}
+	l := openAt(t, path, clock, account)
+	spend(t, l, 55, ask(Manual))
+	clock.add(3 * time.Second)
+	const seconds = 5 * 600 / 55 // for the five that are left
+	want := clock.now().Add(seconds * time.Second)
+	f := usage(l).Windows[0].Forecast
+	if f == nil || f.At.Sub(want).Abs() > time.Second || f.Window != nil || f.Latest == nil {
+		t.Errorf("55 of 60 in three seconds: %+v, want %s", f, want)
+	}
+	if since := usage(l).Windows[0].Since; !since.Equal(installed) {
+		t.Errorf("books since %s", since)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = openAt(t, path, clock, account)
+	if again := usage(l).Windows[0].Forecast; again == nil || !again.At.Equal(f.At) {
+		t.Errorf("after a restart %+v, before %+v", again, f)
+	}
+}
+
+func TestForecastOfFirstMinutes(t *testing.T) {
+	installed := november.AddDate(0, 0, 25).Add(10*time.Hour + 50*time.Minute)
+	clock := newTestClock(installed)
+	l := openAt(t, filepath.Join(t.TempDir(), "ledger.db"), clock, Account{Limits: limits(t, "10000/month")})
+	play(t, l, clock, func(time.Time) int64 { return 9 }, installed.Add(20*time.Minute)) // over a full hour
+	f := usage(l).Windows[0].Forecast
+	if want := clock.now().Add(9820 * time.Hour / 540); f == nil || f.At.Sub(want).Abs() > time.Second {
+		t.Errorf("180 in 20 minutes: %+v, want %s", f, want)
+	}
+	// Two days later it has a rate of the window so far.
+	play(t, l, clock, func(at time.Time) int64 { return int64(at.Minute()%30) / 29 * 50 }, installed.Add(48*time.Hour))
+	f = usage(l).Windows[0].Forecast
+	if truth := play(t, l, clock, func(at time.Time) int64 { return int64(at.Minute()%30) / 29 * 50 }, november.AddDate(0, 1, 0)); f == nil || f.Window == nil || f.Window.Sub(truth).Abs() > 3*time.Hour {
+		t.Errorf("after two days: %+v, and it ran out at %s", f, truth)
+	}
+}
+
+// What was used elsewhere before the ledger began had the whole window.
+func TestForecastOfInitialUsage(t *testing.T) {
+	clock := newTestClock(november.AddDate(0, 0, 25))
+	l := openAt(t, filepath.Join(t.TempDir(), "ledger.db"), clock, Account{Limits: limits(t, "10000/month"), Initial: map[Period]int64{Month: 9000}})
+	for range 3 {
+		f := usage(l).Windows[0].Forecast
+		if want := november.AddDate(0, 0, 27).Add(18 * time.Hour); f == nil || f.Window == nil || f.Window.Sub(want).Abs() > 12*time.Hour {
+			t.Errorf("9000 elsewhere in 25 days: %+v, want about %s", f, want)
+		}
+		spend(t, l, 3, ask(Manual))
+		clock.add(time.Hour)
+	}
+}
+
+// A run-away shows while its first hour is under way, whatever was before; what
+// goes on as it went shows at no minute of an hour.
+func TestForecastOfRunaway(t *testing.T) {
+	clock := newTestClock(november)
+	l := openAt(t, filepath.Join(t.TempDir(), "ledger.db"), clock, Account{Limits: limits(t, "10000/month")})
+	sustainable := func(at time.Time) int64 { return int64(at.Minute()%15) / 14 * 3 }
+	play(t, l, clock, sustainable, november.AddDate(0, 0, 9))
+	for clock.now().Before(november.AddDate(0, 0, 10)) {
+		play(t, l, clock, sustainable, clock.now().Add(7*time.Minute))
+		if f := usage(l).Windows[0].Forecast; f != nil {
+			t.Fatalf("sustainable, at %s: %+v", clock.now(), f)
+		}
+	}
+	play(t, l, clock, sustainable, november.AddDate(0, 0, 10).Add(time.Hour))
+	play(t, l, clock, func(time.Time) int64 { return 9 }, clock.now().Add(20*time.Minute))
+	w := usage(l).Windows[0]
+	want := clock.now().Add(time.Duration(w.Remaining) * time.Hour / 540)
+	if f := w.Forecast; f == nil || f.At.Sub(want).Abs() > time.Second {
+		t.Errorf("180 in 20 minutes: %+v, want %s", f, want)
+	}
+	if !w.Since.Equal(november) {
+		t.Errorf("books since %s", w.Since)
+	}
+}
+
 func BenchmarkForecast(b *testing.B) {
 	clock := newTestClock(november)
 	l := openAt(b, filepath.Join(b.TempDir(), "ledger.db"), clock, Account{Limits: limits(b, "200/minute,1000/day,10000/month")})

@@ -9,8 +9,8 @@ const week = 7 * 24
 // forecasts are made of.
 type hours struct {
 	units map[int64]int64
-	// began is the hour of the first unit ever.
-	began int64
+	// began is the minute of the first unit ever: nothing is known of before.
+	began time.Time
 }
 
 func newHours() hours { return hours{units: map[int64]int64{}} }
@@ -19,8 +19,8 @@ func hourOf(t time.Time) int64 { return floorDiv(t.Unix(), 3600) }
 
 func (h *hours) add(at time.Time, units int64) {
 	hour := hourOf(at)
-	if h.began == 0 {
-		h.began = hour
+	if h.began.IsZero() {
+		h.began = minuteOf(at)
 	}
 	if _, known := h.units[hour]; !known {
 		for old := range h.units {
@@ -40,18 +40,26 @@ type profile struct {
 	// known is for how many hours there are books, at most a week's.
 	known int64
 	total float64
-	// recent is what the last hours brought; unusual that they brought more
-	// than any stretch of that length in the week before.
-	recent  float64
-	unusual bool
+	// recent is what the last hours and the one under way brought. rate is what
+	// that comes to in an hour if it is more than any such stretch of the week
+	// before brought; 0 if it is nothing new.
+	recent float64
+	rate   float64
 }
 
-// recent is how many hours the shortest estimate looks back.
-const recent = 6
+const (
+	// recent is how many hours the shortest estimate looks back, beside the one
+	// under way.
+	recent = 6
+	// briefest is the shortest time, in hours, that makes a rate.
+	briefest = 1.0 / 6
+	// unusually is by how much the last hours must be busier than all before.
+	unusually = 1.25
+)
 
 func (h *hours) profile(now time.Time) profile {
 	p := profile{hour: hourOf(now)}
-	p.known = max(0, min(week, p.hour-h.began))
+	p.known = max(0, min(week, p.hour-hourOf(h.began)))
 	for back := int64(1); back <= week; back++ {
 		hour := p.hour - back
 		p.by[floorMod(hour, week)] = float64(h.units[hour])
@@ -63,13 +71,29 @@ func (h *hours) profile(now time.Time) profile {
 		}
 		return sum
 	}
-	p.recent = stretch(p.hour)
-	var most float64
+	running := float64(h.units[p.hour])
+	passed := now.Sub(time.Unix(p.hour*3600, 0)).Hours()
+	p.recent = stretch(p.hour) + running
+	took := max(briefest, min(recent+passed, now.Sub(h.began).Hours()))
+	if p.known < 24 { // nobody knows yet what is usual
+		p.rate = p.recent / took
+		return p
+	}
+	var most, mostInHour float64
 	for back := int64(1); back <= p.known-2*recent; back++ {
 		most = max(most, stretch(p.hour-recent-back+1))
 	}
-	// Without a day of books nobody knows what is usual.
-	p.unusual = p.known < 24 || p.recent > 1.25*most
+	for _, units := range p.by {
+		mostInHour = max(mostInHour, units)
+	}
+	if p.recent/took > unusually*most/recent {
+		p.rate = p.recent / took
+	}
+	// More already than any whole hour brought: what runs away is not to be
+	// hidden by the quiet hours before it.
+	if running >= thin && running > unusually*mostInHour {
+		p.rate = max(p.rate, running/max(briefest, passed))
+	}
 	return p
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,8 @@ type Options struct {
 	Retention time.Duration
 
 	// retryDisk is how often a broken ledger tries the disk again while it has
-	// something to write; a second unless a test is in a hurry.
+	// something to write, and how often an idle one looks whether its file is
+	// in its place; a second unless a test is in a hurry.
 	retryDisk time.Duration
 }
 
@@ -76,6 +78,8 @@ type Ledger struct {
 	opts Options
 	// update runs one fsynced transaction; tests put a failing disk here.
 	update func(*boltfile.DB, func(*bolt.Tx) error) error
+
+	file *os.File // the database's, see pin
 
 	commits prometheus.Histogram // by their duration
 
@@ -131,13 +135,16 @@ func Open(path string, opts Options) (*Ledger, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.reopen(); err != nil {
+		if l.file != nil {
+			err = errors.Join(err, l.file.Close())
+		}
 		return nil, err
 	}
 	t := l.begin()
 	t.settleStrays(Uncertain, "the process that reserved it ended")
 	t.introduce()
 	if err := t.commit(); err != nil {
-		return nil, errors.Join(err, l.db.Close())
+		return nil, errors.Join(err, l.db.Close(), l.file.Close())
 	}
 	go l.write()
 	return l, nil
@@ -152,7 +159,7 @@ func (l *Ledger) Close() error {
 		<-l.done
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		err = l.db.Close()
+		err = errors.Join(l.db.Close(), l.file.Close())
 	})
 	return err
 }
@@ -249,7 +256,7 @@ func (l *Ledger) Stats() Stats {
 }
 
 // Healthy is nil while the disk takes what is written, and why not otherwise.
-// It does not wait for the disk.
+// It does not wait for the disk: a file that was removed shows within a second.
 func (l *Ledger) Healthy() error {
 	if !l.failed.Load() {
 		return nil

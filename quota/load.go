@@ -196,7 +196,7 @@ func (b *budget) loadHours(tx *bolt.Tx, source string, now instant) error {
 	minutes := tx.Bucket(bucket)
 	b.hours = newHours()
 	if k, _ := minutes.Cursor().Seek(key); k != nil && bytes.HasPrefix(k, key) {
-		b.hours.began = hourOf(time.Unix(int64(binary.BigEndian.Uint64(k[len(k)-8:]))*60, 0))
+		b.hours.began = time.Unix(int64(binary.BigEndian.Uint64(k[len(k)-8:]))*60, 0)
 	}
 	return eachMinute(minutes, key, now.stamp.Add(-(week+1)*time.Hour), time.Time{}, func(start time.Time, m minute) error {
 		b.hours.add(start, m.total())

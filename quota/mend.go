@@ -7,8 +7,9 @@ import (
 )
 
 // mend brings a broken ledger back: the file is closed, opened and read again,
-// because after a failed commit nobody knows which pages are on disk. The
-// caller holds the lock.
+// because after a failed commit nobody knows which pages are on disk. It has to
+// be the same file: another one does not know what was spent. The caller holds
+// the lock.
 func (l *Ledger) mend() error {
 	if l.broken == nil {
 		return nil
@@ -17,8 +18,12 @@ func (l *Ledger) mend() error {
 		return l.broken
 	}
 	l.mended = time.Now()
-	if err := errors.Join(l.db.Close(), l.reopen()); err != nil {
-		l.broken = fmt.Errorf("%w: %v", ErrNotDurable, err)
+	err := l.inPlace() // or an empty file would be made in its place
+	if err == nil {
+		err = errors.Join(l.db.Close(), l.reopen())
+	}
+	if err != nil {
+		l.fail(err)
 		return l.broken
 	}
 	l.broken = nil
@@ -41,6 +46,12 @@ func (l *Ledger) reopen() error {
 		return err
 	}
 	last, err := lastTime(db)
+	if err == nil {
+		err = l.pin()
+	}
+	if err == nil {
+		err = l.inPlace()
+	}
 	if err == nil {
 		if l.clock == nil {
 			l.clock = newClock(l.opts.Now, last)

@@ -47,7 +47,10 @@ type WindowUsage struct {
 	// youngest unit leaves it.
 	ResetsAt time.Time `json:"resets_at"`
 	StartsAt time.Time `json:"starts_at"`
-	Rolling  bool      `json:"rolling"`
+	// Since is from when on there are books: StartsAt, unless the source's first
+	// unit ever came clearly later. What was used before is in Outside, if at all.
+	Since   time.Time `json:"since"`
+	Rolling bool      `json:"rolling"`
 	// Floors are the units that each trigger must leave.
 	Floors map[string]int64 `json:"floors,omitempty"`
 	// ByTrigger is who spent Used; Outside the part that was not spent through
@@ -86,8 +89,9 @@ type Forecast struct {
 	// lasts until the reset.
 	At     time.Time  `json:"at"`
 	Latest *time.Time `json:"latest,omitempty"`
-	// Last6h, Window and Week are the estimates: from the last six hours, from
-	// the window so far, and from the last seven days by hour of the week. Nil
+	// Last6h, Window and Week are the estimates: from the last six hours and the
+	// one under way, from the window so far (or since there are books), and from
+	// the last seven days by hour of the week. Nil
 	// when there is too little data, or when it lasts until the reset.
 	Last6h *time.Time `json:"last_6h,omitempty"`
 	Window *time.Time `json:"window,omitempty"`
@@ -154,7 +158,10 @@ func (w *window) usage(b *budget, now instant) WindowUsage {
 		Window: w.limit.Window(), Limit: w.limit.Units, Configured: w.limit.Units, Ceiling: w.limit.Units,
 		Used: w.used, Pending: b.pending, Remaining: max(0, w.limit.Units-w.used-b.pending),
 		ResetsAt: w.end.UTC(), StartsAt: w.start.UTC(), Rolling: w.limit.Rolling,
-		ByTrigger: make(map[string]int64, numTriggers), Outside: w.used,
+		ByTrigger: make(map[string]int64, numTriggers), Outside: w.used, Since: w.began().UTC(),
+	}
+	if u.Since.After(now.wall) { // the clock was set back
+		u.Since = u.StartsAt
 	}
 	for t, n := range w.by {
 		u.ByTrigger[Trigger(t).String()] = n

@@ -20,19 +20,33 @@ func (l *Ledger) write() {
 	var owed []*op    // settlements that the disk refused
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	idle := time.NewTicker(l.opts.retryDisk)
+	defer idle.Stop()
 	for {
-		timer.Reset(l.nextLook(waiting, owed))
-		var batch []*op
-		select {
-		case o := <-l.ops:
-			batch = l.drain(append(batch, o))
-		case <-timer.C:
-		case <-l.stop:
-			batch = l.drain(nil)
+		timer.Reset(l.nextTurn(waiting, owed))
+		batch, last := l.gather(timer.C, idle.C)
+		if last {
 			l.turn(append(owed, batch...), nil)
 			return
 		}
 		waiting, owed = l.turn(append(owed, batch...), waiting)
+	}
+}
+
+// gather waits for somebody who calls, or for the next turn; last is the
+// ledger's last batch.
+func (l *Ledger) gather(next, idle <-chan time.Time) (batch []*op, last bool) {
+	for {
+		select {
+		case o := <-l.ops:
+			return l.drain([]*op{o}), false
+		case <-next:
+			return nil, false
+		case <-idle:
+			l.look()
+		case <-l.stop:
+			return l.drain(nil), true
+		}
 	}
 }
 
@@ -48,8 +62,8 @@ func (l *Ledger) drain(batch []*op) []*op {
 	return batch
 }
 
-// nextLook is how long the writer may sleep when nobody calls.
-func (l *Ledger) nextLook(waiting, owed []*op) time.Duration {
+// nextTurn is how long the writer may sleep when nobody calls.
+func (l *Ledger) nextTurn(waiting, owed []*op) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.now()
@@ -81,6 +95,7 @@ func (l *Ledger) turn(batch, waiting []*op) (stillWaiting, owed []*op) {
 			settles = append(settles, o)
 		}
 	}
+	l.look()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.mend(); err != nil {
