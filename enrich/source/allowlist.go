@@ -23,7 +23,7 @@ const allowedFunctions = `
 	ascii_downcase/0! ascii_upcase/0! trim/0! ltrim/0! rtrim/0! ltrimstr/1! rtrimstr/1! trimstr/1!
 	split/1! split/2! splits/1! splits/2! match/1! match/2! capture/1! capture/2! scan/1! scan/2!
 	todate/0! fromdate/0 mktime/0 gmtime/0! strftime/1! strptime/1!
-	scale/1 same/1 base64url/0! time/0!
+	scale/1 same/1 base64url/0! quoted/0! time/0!
 	add/0! join/1! sub/2! sub/3! gsub/2! gsub/3! contains/1`
 
 // replaced are the functions that natives.go has in place of jq's.

@@ -182,7 +182,7 @@ func (s *Source) takeHole(h hole, got, value string) (string, error) {
 }
 
 // plainValue undoes what the lookup does to its value before it is sent. Only
-// one such program is known backwards.
+// two such programs are known backwards.
 func (l *lookup) plainValue(sent string) (string, error) {
 	switch l.block.Value {
 	case "":
@@ -194,6 +194,12 @@ func (l *lookup) plainValue(sent string) (string, error) {
 			return "", enrich.ErrNotOffered
 		}
 		return string(plain), nil
+	case "quoted":
+		plain := unquoted(sent)
+		if quoted(plain) != sent {
+			return "", enrich.ErrNotOffered // it would end the quotes
+		}
+		return plain, nil
 	}
 	return "", enrich.ErrNotOffered
 }

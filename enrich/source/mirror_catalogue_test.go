@@ -43,7 +43,7 @@ func TestMirrorOfTheWholeCatalogue(t *testing.T) {
 			r := httptest.NewRequest(made.Method, made.URL.RequestURI(), nil)
 			r.Header = made.Header
 			got, err := s.Match(r)
-			if made.Method != http.MethodGet || own.block.Value != "" && own.block.Value != "base64url" {
+			if made.Method != http.MethodGet || own.block.Value != "" && own.block.Value != "base64url" && own.block.Value != "quoted" {
 				silent[d.Name()+" "+want.Endpoint] = true
 				if err == nil {
 					t.Errorf("%s: %s %s was matched", d.Name(), made.Method, made.URL)

@@ -34,6 +34,13 @@ func natives() []gojq.CompilerOption {
 			}
 			return base64.RawURLEncoding.EncodeToString([]byte(s))
 		}),
+		gojq.WithFunction("quoted", 0, 0, func(v any, _ []any) any {
+			s, ok := v.(string)
+			if !ok {
+				return errors.New("quoted wants a text")
+			}
+			return quoted(s)
+		}),
 		gojq.WithFunction("time", 0, 0, func(v any, _ []any) any {
 			t, err := parseTime(v)
 			if err != nil || t.IsZero() {
@@ -43,6 +50,12 @@ func natives() []gojq.CompilerOption {
 		}),
 	}
 }
+
+// quoted escapes what would end a text that stands between quotes, as in the
+// query strings of Lucene and Elasticsearch; unquoted undoes it.
+func quoted(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }
+
+func unquoted(s string) string { return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(s) }
 
 // booking is a function that passes its input on and books it.
 func booking(name string, book func(*budget, any) error) gojq.CompilerOption {

@@ -202,6 +202,7 @@ func TestNatives(t *testing.T) {
 		`"2026-08-19 10:00:00" | time`: `"2026-08-19T10:00:00Z"`, `1787184000 | time`: `"2026-08-20T00:00:00Z"`, `1787184000123 | time`: `"2026-08-20T00:00:00Z"`,
 		`"2026-08-19" | time`: `"2026-08-19T00:00:00Z"`, `"20260101000000Z" | time`: `"2026-01-01T00:00:00Z"`, `"2026-08-19T12:00:00+02:00" | time`: `"2026-08-19T10:00:00Z"`,
 		`"yesterday" | time`: `null`, `null | time`: `null`, `"" | time`: `null`, `{} | time`: `null`, `-5 | time`: `null`, `1e300 | time`: `null`, `"0000-00-00" | time`: `null`,
+		`"a\\\"b" | quoted`:                           `"a\\\\\\\"b"`,
 		`"https://c2.example.com/?a=>>>" | base64url`: `"aHR0cHM6Ly9jMi5leGFtcGxlLmNvbS8_YT0-Pj4"`,
 		`2 * 1.5`: `3`, `"a.b" | gsub("."; "x")`: `"xxx"`, `"a.b" | sub("\\."; "")`: `"ab"`, `[1, "a", null, 2.5] | join("|")`: `"1|a||2.5"`,
 	} {
@@ -214,7 +215,7 @@ func TestNatives(t *testing.T) {
 			t.Errorf("%s: %s, not %s", text, got, want)
 		}
 	}
-	for _, text := range []string{`"a" * 3`, `3 * "a"`, `null * 2`, `{} * {}`, `[1] - [1]`, `[1] | contains([1])`, `"a" | scale(10)`, `1 | scale(0)`, `1 | scale("x")`, `1 | base64url`, `[[]] | join("")`, `1 | join("")`, `"a" | gsub("["; "")`, `"a" | gsub("a"; 1)`, `[1, "a"] | add`} {
+	for _, text := range []string{`"a" * 3`, `3 * "a"`, `null * 2`, `{} * {}`, `[1] - [1]`, `[1] | contains([1])`, `"a" | scale(10)`, `1 | scale(0)`, `1 | scale("x")`, `1 | base64url`, `1 | quoted`, `[[]] | join("")`, `1 | join("")`, `"a" | gsub("["; "")`, `"a" | gsub("a"; 1)`, `[1, "a"] | add`} {
 		if all, err := mustCompile(t, text).run(t.Context(), nil, scope{}); err == nil {
 			t.Errorf("%s: %v", text, all)
 		}
