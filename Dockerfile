@@ -15,7 +15,10 @@ COPY --from=build /out/enrichgate /enrichgate
 COPY --from=build --chown=65532:65532 /out/data /data
 ENV ENRICHGATE_DATA_DIR=/data
 VOLUME /data
+# Listens there when ENRICHGATE_HTTP_LISTEN=0.0.0.0:8080, which wants ENRICHGATE_ADMIN_TOKEN.
+EXPOSE 8080
 USER 65532:65532
+# Process and ledger alone: OpenCTI away is no reason for a restart.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/enrichgate", "healthcheck"]
 ENTRYPOINT ["/enrichgate"]
 CMD ["run"]

@@ -1,10 +1,12 @@
 package enrich
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Under is the same gateway, with its guard and its metrics, for those to whom
@@ -46,13 +48,13 @@ func Choose(gateways map[string]*Gateway, source string, e Entity) (*Gateway, er
 	return nil, &InputError{Reason: "none of the sources looks this up: " + all}
 }
 
-// Circuit is why the source is left alone for a moment, in words for people;
-// empty while it is not.
-func (g *Gateway) Circuit() string {
-	if err := g.guard.check(); err != nil {
-		return err.Error()
+// Circuit is why the source is left alone for a moment, in words for people, and
+// until when; empty while it is not.
+func (g *Gateway) Circuit() (why string, until time.Time) {
+	if left, ok := errors.AsType[*callError](g.guard.check()); ok {
+		return left.Error(), left.RetryAfter
 	}
-	return ""
+	return "", time.Time{}
 }
 
 // Subject is what an entity is about, for people: its value, or a file's hash.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
@@ -142,8 +143,13 @@ func (a *access) do(ctx context.Context, r request) (*http.Response, error) {
 	return nil, coded(p)
 }
 
-// unanswered says why there was no answer.
+// unanswered says why there was no answer. The address in a *url.Error is none:
+// the transport puts in the real one.
 func (a *access) unanswered(ctx context.Context, err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		err = of.Err
+	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return errors.New("no answer within --timeout")

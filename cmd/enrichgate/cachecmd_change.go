@@ -69,7 +69,7 @@ type cacheWarmCmd struct {
 	File     string   `help:"Read the values from a file, one a line." short:"f" type:"path" placeholder:"FILE"`
 	Source   string   `help:"The source to ask, when several look such a value up." placeholder:"NAME"`
 	TLP      string   `help:"The values' marking, such as TLP:GREEN." placeholder:"TLP"`
-	MaxUnits int64    `help:"Begin nothing that might take the sum above this." placeholder:"N"`
+	MaxUnits *int64   `help:"Begin nothing that might take the sum above this; 0 pays for nothing (default: no limit)." placeholder:"N"`
 	Yes      bool     `help:"Do not ask." short:"y"`
 }
 

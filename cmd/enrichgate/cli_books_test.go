@@ -105,3 +105,21 @@ func TestLedgerExportIsOne(t *testing.T) {
 		t.Errorf("filtered: %s", out)
 	}
 }
+
+// A share of a window is kept for people: everybody else leaves it, and who may
+// spend nothing still may not.
+func TestQuotaReserve(t *testing.T) {
+	b := newBench(t)
+	b.shut(t)
+	for share, want := range map[string]int{"much": exitUsage, "101%": exitUsage, "15%": 0} {
+		if code, _, errs := said(t, b.environ, "quota", "reserve", "proofpoint_et_intelligence", "month", share, "--reason", "audit"); code != want {
+			t.Errorf("%s: exit %d: %s", share, code, errs)
+		}
+	}
+	if code, _, errs := said(t, b.environ, "quota", "reserve", "proofpoint_et_intelligence", "day", "15%", "--reason", "audit"); code != exitUsage || !strings.Contains(errs, "no window") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if code, out, errs := said(t, b.environ, "quota", "--template", `{{.window}} {{.floors}}`); code != 0 || !strings.Contains(out, "month map[api:1500 auto:10000 ") || !strings.Contains(out, "playbook:1500 proxy:1500]") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}

@@ -25,7 +25,7 @@ func TestCompletion(t *testing.T) {
 	}{
 		{"", []string{"run", "lookup", "quota", "completion"}, []string{"__complete"}},
 		{"comp", []string{"completion"}, []string{"run"}},
-		{"completion ", []string{"bash", "zsh", "fish"}, nil},
+		{"completion ", []string{"bash", "zsh", "fish", "powershell"}, nil},
 		{"quota --o", []string{"--output"}, []string{"--quiet"}},
 		{"quota --output ", []string{"table", "jsonl"}, []string{"auto"}},
 		{"quota -o cs", []string{"csv"}, []string{"json"}},
@@ -75,10 +75,16 @@ func TestCompletionScripts(t *testing.T) {
 			`complete -C "enrichgate __c"`,
 			"__complete -- __c\thelp\n",
 		},
+		"pwsh": {
+			"function enrichgate { $args -join ' ' }",
+			"(TabExpansion2 'enrichgate quota --out' 22).CompletionMatches.CompletionText",
+			"__complete -- quota --out",
+		},
 	} {
-		_, script, _ := said(t, nil, "completion", shell)
+		name := strings.Replace(shell, "pwsh", "powershell", 1) // the program's name on Linux
+		_, script, _ := said(t, nil, "completion", name)
 		if _, err := exec.LookPath(shell); err != nil {
-			if os.Getenv("CI") == "true" {
+			if os.Getenv("CI") == "true" && shell != "pwsh" { // Debian has none
 				t.Errorf("%s is not on this machine", shell)
 			}
 			t.Logf("SKIPPED: %s is not on this machine", shell)
@@ -87,6 +93,27 @@ func TestCompletionScripts(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), shell, "-c", c.before+"\n"+script+c.after).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), c.want) {
 			t.Errorf("%s: %v, %q, want %q", shell, err, out, c.want)
+		}
+	}
+}
+
+// A slip is helped with, by what is near it only; --json may stand alone.
+func TestArguments(t *testing.T) {
+	for args, want := range map[string]string{
+		"--x":           "enrichgate: unknown flag --x (see enrichgate --help)\n",
+		"quota --ouput": "enrichgate: unknown flag --ouput, did you mean \"--output\"? (see enrichgate --help)\n",
+		"lokup":         "enrichgate: unexpected argument lokup, did you mean \"lookup\"? (see enrichgate --help)\n",
+	} {
+		if code, _, errs := said(t, nil, strings.Fields(args)...); code != exitUsage || errs != want {
+			t.Errorf("%s: exit %d: %s", args, code, errs)
+		}
+	}
+	if code, out, errs := said(t, nil, "version", "--json"); code != 0 || !strings.Contains(out, `"version":`) {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	for args, want := range map[string]string{"a --json": "a --output=json", "a --json b": "a --json b", "--json -q": "--output=json -q", "-- --json": "-- --json"} {
+		if got := strings.Join(bareJSON(strings.Fields(args)), " "); got != want {
+			t.Errorf("%s became %s", args, got)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 type completionCmd struct {
-	Shell string `arg:"" help:"bash, zsh or fish." enum:"bash,zsh,fish"`
+	Shell string `arg:"" help:"bash, zsh, fish or powershell." enum:"bash,zsh,fish,powershell"`
 }
 
 // Run prints a script that asks this program for what may follow, so that it
@@ -44,6 +44,19 @@ function __enrichgate_complete
 	$words[1] __complete -- $words[2..] 2>/dev/null
 end
 complete -c enrichgate -k -a '(__enrichgate_complete)'
+`,
+		"powershell": `# enrichgate completion powershell | Out-String | Invoke-Expression
+Register-ArgumentCompleter -Native -CommandName enrichgate -ScriptBlock {
+	param($word, $line, $cursor)
+	# What stands before the word, and the word; an empty one has no element.
+	$words = @($line.CommandElements | Select-Object -Skip 1 | Where-Object { $_.Extent.EndOffset -lt $cursor } | ForEach-Object { "$_" }) + $word
+	$program = "$($line.CommandElements[0])"
+	& $program __complete '--' @words 2>$null | ForEach-Object {
+		$found, $help = $_ -split "` + "`" + `t", 2
+		if (-not $help) { $help = $found }
+		[System.Management.Automation.CompletionResult]::new($found, $found, 'ParameterValue', $help)
+	}
+}
 `,
 	}[c.Shell])
 	return err

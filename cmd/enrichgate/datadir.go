@@ -62,6 +62,9 @@ func holdDataDir(path, command string) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	if err := checkClosed(path); err != nil {
+		return nil, err
+	}
 	if err := checkOurs(path); err != nil {
 		return nil, err
 	}
@@ -130,6 +133,24 @@ func checkLedger(path string) error {
 	}
 	if err != nil {
 		return &exitError{exitConfig, err}
+	}
+	return nil
+}
+
+// worldWritable says that everybody on the machine may make and rename files in
+// a directory. The sticky bit does not help: it does not keep a stranger from
+// putting files there before we do.
+func worldWritable(info fs.FileInfo) bool { return info.Mode().Perm()&0o002 != 0 }
+
+// checkClosed refuses a directory that everybody may write into, whoever owns it:
+// a volume of root's is good.
+func checkClosed(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if worldWritable(info) {
+		return &exitError{exitConfig, fmt.Errorf("everybody may write into the data directory %s, and so change the ledger: chmod 700 %[1]s", path)}
 	}
 	return nil
 }

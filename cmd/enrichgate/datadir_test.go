@@ -1,11 +1,31 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// Whoever may write into the directory may change the ledger: everybody may not,
+// whatever the sticky bit says of their files.
+func TestDataDirectoryIsClosed(t *testing.T) {
+	dir := t.TempDir()
+	for mode, open := range map[os.FileMode]bool{0o777: true, 0o777 | os.ModeSticky: true, 0o702: true, 0o755: false, 0o775: false, 0o700: false} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		d, err := holdDataDir(dir, "test")
+		if err == nil {
+			err = d.release()
+		}
+		var coded *exitError
+		if open != errors.As(err, &coded) || open && (coded.code != exitConfig || !strings.HasSuffix(err.Error(), "chmod 700 "+dir)) || !open && err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}
 
 // A command that only reads does not take a mistyped directory for an empty
 // ledger, and leaves nothing there.

@@ -96,6 +96,7 @@ func (d doctorCmd) checks(s settings.Settings, problems *settings.Problems) []ex
 		{"data directory", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(context.Context) finding { return checkDataDir(s.DataDir) })},
 		{"disk", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(context.Context) finding { return checkDisk(s.DataDir) })},
 		{"volume", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(context.Context) finding { return checkVolume(s.DataDir) })},
+		{"HTTP address", known(s.DataDir, "ENRICHGATE_DATA_DIR", func(ctx context.Context) finding { return checkListen(ctx, s) })},
 		{"OpenCTI's name", known(s.OpenCTIURL, "OPENCTI_URL", func(ctx context.Context) finding { return checkName(ctx, s.OpenCTIURL, "OPENCTI_URL") })},
 		{"OpenCTI's answer", known(s.OpenCTIURL, "OPENCTI_URL", p.reach)},
 		{"OpenCTI's token", known(s.OpenCTIToken.Reveal(), "OPENCTI_TOKEN", func(context.Context) finding { return p.token() })},

@@ -21,6 +21,8 @@ func checkDataDir(path string) finding {
 		return bad("let the user that runs enrichgate own it", "%v", err)
 	case !info.IsDir():
 		return bad("set ENRICHGATE_DATA_DIR to a directory", "%s is no directory", path)
+	case worldWritable(info):
+		return bad("chmod 700 "+path, "others may write into %s; enrichgate refuses it", path)
 	case info.Mode().Perm()&0o007 != 0:
 		return doubtful("chmod 700 "+path, "others may look into %s", path)
 	}
@@ -39,6 +41,9 @@ func checkDataDir(path string) finding {
 	}
 	if err := checkLedger(path); err != nil {
 		return doubtful("on a machine that ran enrichgate before, correct ENRICHGATE_DATA_DIR or see whether the volume is mounted", "%s can be written to, but has no ledger; it is made at the first start", path)
+	}
+	if info.Mode().Perm()&0o020 != 0 {
+		return doubtful("chmod 700 "+path+", unless its group is a volume's (fsGroup)", "its group may write into %s", path)
 	}
 	return good("%s can be written to", path)
 }

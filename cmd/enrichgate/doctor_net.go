@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 )
 
@@ -196,4 +198,27 @@ func checkProvider(ctx context.Context, source *settings.Source) finding {
 		return bad("see to the name server, the network and its proxy, or correct "+setting, "%v", err)
 	}
 	return good("%s can be reached; the key is tried at the first lookup, which costs", address)
+}
+
+// checkListen says whether the page, the API and the metrics have their address,
+// or the daemon that runs already has it.
+func checkListen(ctx context.Context, s settings.Settings) finding {
+	if s.HTTPListen == "" {
+		return skipped("ENRICHGATE_HTTP_LISTEN is off")
+	}
+	var l net.ListenConfig
+	ln, err := l.Listen(ctx, "tcp", s.HTTPListen)
+	if err == nil {
+		err = ln.Close()
+	}
+	by, _ := readHolder(s.DataDir) // without one nobody holds it
+	switch {
+	case err == nil:
+		return good("%s is free", s.HTTPListen)
+	case errors.Is(err, unix.EADDRINUSE) && by.PID != 0 && by.Socket != "":
+		return good("%s is in use, and process %d of enrichgate runs", s.HTTPListen, by.PID)
+	case errors.Is(err, unix.EADDRINUSE):
+		return bad("end the other program, or set ENRICHGATE_HTTP_LISTEN to another port", "another program listens on %s", s.HTTPListen)
+	}
+	return bad("correct ENRICHGATE_HTTP_LISTEN", "%v", err)
 }

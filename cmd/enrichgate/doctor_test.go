@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,7 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/enrich/opencti"
+	provider "github.com/enrichgate/enrichgate/enrich/source/proofpoint/sandbox"
 )
 
 // patient is an environment for the doctor, with a platform that answers so.
@@ -27,7 +30,7 @@ func patient(t *testing.T, answer http.HandlerFunc, more ...string) []string {
 	return append([]string{
 		"OPENCTI_URL=" + srv.URL, "OPENCTI_TOKEN=token-of-opencti-0123456789", "CONNECTOR_ID=b5d1e2f0-6c1a-4a0b-9d3e-7f2a1c0e9b11",
 		"PROOFPOINT_ET_INTELLIGENCE_API_BASE_URL=" + srv.URL, "PROOFPOINT_ET_INTELLIGENCE_API_KEY=" + apiKey,
-		"ENRICHGATE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
+		"ENRICHGATE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"), "ENRICHGATE_HTTP_LISTEN=127.0.0.1:0",
 	}, more...)
 }
 
@@ -65,7 +68,7 @@ func TestDoctor(t *testing.T) {
 	}{
 		"well": {welcome, nil, 0, map[string]string{
 			"settings": "ok 1 sources", "OpenCTI's name": "ok 127.0.0.1", "OpenCTI's answer": "ok 7.1.0", "OpenCTI's token": "ok connector's",
-			"clock": "ok within", "broker": "skipped", "proofpoint_et_intelligence": "ok can be reached", "data directory": "warning first start",
+			"clock": "ok within", "broker": "skipped", "HTTP address": "ok free", "proofpoint_et_intelligence": "ok can be reached", "data directory": "warning first start",
 		}},
 		"token": {func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"errors":[{"message":"You must be logged in"}],"data":{"me":null}}`)
@@ -162,6 +165,16 @@ func TestDoctorOnTheDisk(t *testing.T) {
 			t.Errorf("%s: %+v", path, f)
 		}
 	}
+	for mode, want := range map[os.FileMode]string{0o777: "failed others may write", 0o770: "warning group"} {
+		open := t.TempDir()
+		state, part, _ := strings.Cut(want, " ")
+		if err := errors.Join(os.WriteFile(filepath.Join(open, fileLedger), nil, 0o600), os.Chmod(open, mode)); err != nil {
+			t.Fatal(err)
+		}
+		if f := checkDataDir(open); f.state != state || !strings.Contains(f.detail, part) || !strings.Contains(f.advice, "chmod 700") {
+			t.Errorf("%o: %+v", mode, f)
+		}
+	}
 	for free, want := range map[uint64]string{1 << 40: "ok", fewBytes - 1: "warning", tooFewBytes - 1: "failed"} {
 		if f := judgeSpace(free); f.state != want {
 			t.Errorf("%d bytes: %+v", free, f)
@@ -171,6 +184,63 @@ func TestDoctorOnTheDisk(t *testing.T) {
 		if f := judgeVolume(kind); f.state != want {
 			t.Errorf("%x: %+v", kind, f)
 		}
+	}
+}
+
+// The HTTP address is free, or the daemon's, or somebody else's.
+func TestDoctorOnTheAddress(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s := settings.Settings{DataDir: t.TempDir(), HTTPListen: other.Addr().String()}
+	if f := checkListen(t.Context(), s); f.state != "failed" || !strings.Contains(f.detail, "another program") {
+		t.Errorf("%+v", f)
+	}
+	d, err := holdDataDir(s.DataDir, "run")
+	if err == nil {
+		err = d.listensAt("socket")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.release() }()
+	if f := checkListen(t.Context(), s); f.state != "ok" || !strings.Contains(f.detail, "in use") {
+		t.Errorf("%+v", f)
+	}
+	s.HTTPListen = ""
+	if f := checkListen(t.Context(), s); f.state != "skipped" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A source that is left alone is trouble, and says why; the daemon is well all
+// the same, for whoever would restart it.
+func TestStatusOfARefusedKey(t *testing.T) {
+	b := newBench(t)
+	away := errors.New("OpenCTI is away")
+	front, err := b.listen("", func() []opencti.State { return []opencti.State{{Name: "demo", Platform: away, Messages: away}} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = front.close() }()
+	b.provider.Handle(func(*http.Request, int) (provider.Reply, bool) {
+		return provider.Reply{Status: http.StatusForbidden}, true
+	})
+	said(t, b.environ, "lookup", "198.51.100.7")
+	code, out, errs := said(t, b.environ, "status")
+	if code != 1 || !strings.Contains(out, "source proofpoint_et_intelligence\tfailed\tleft alone until ") || !strings.Contains(out, "refused the API key") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if code, out, errs := said(t, b.environ, "status", "--json"); code != 1 || !strings.HasPrefix(out, "[\n{\"part\":\"daemon\"") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if code, _, errs := said(t, b.environ, "healthcheck"); code != 0 || errs != "" {
+		t.Errorf("healthcheck: exit %d: %s", code, errs)
+	}
+	if code, out, errs := said(t, b.environ, "metrics"); code != 0 || !strings.Contains(out, `enrichgate_source_circuit_open{circuit="auth",source="proofpoint_et_intelligence"} 1`) {
+		t.Errorf("metrics: exit %d: %s", code, errs)
 	}
 }
 

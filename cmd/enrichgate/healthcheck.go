@@ -8,7 +8,8 @@ import (
 
 type healthCmd struct{}
 
-// Run asks the daemon of the data directory whether it is ready.
+// Run asks the daemon of the data directory whether it and its ledger are well.
+// Whoever else is away does not count: a restart would not bring them back.
 func (healthCmd) Run(env *environment, c *cli) error {
 	s, err := c.load(env, settings.NeedData)
 	if err != nil {
@@ -22,6 +23,6 @@ func (healthCmd) Run(env *environment, c *cli) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.get(env.ctx, "/readyz", nil, "application/json")
+	_, err = d.get(env.ctx, "/healthz", nil, "application/json")
 	return err
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,8 +52,10 @@ func (i initCmd) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
+	// In a container the page is beyond loopback, and so wants a token.
+	secrets = append(secrets, secret{adminToken, cmp.Or(env.variable(adminToken), newToken())})
 	files := map[string]string{
-		initConfig: i.config(), initCompose: initComposeText, initSecrets: envFile(secrets),
+		initConfig: i.config(), initCompose: compose(version()), initSecrets: envFile(secrets),
 	}
 	if err := i.check(files[initConfig], secrets); err != nil {
 		return err
@@ -68,7 +73,7 @@ func (i initCmd) Run(env *environment) error {
 			return err
 		}
 	}
-	env.say("wrote %s, %s (secrets, for you alone) and %s in %s. Next:\n\n  set -a; . ./%[2]s; set +a\n  enrichgate doctor\n  enrichgate run          # or: docker compose up -d",
+	env.say("wrote %s, %s (secrets, for you alone) and %s in %s. Next:\n\n  set -a; . ./%[2]s; set +a\n  enrichgate doctor\n  enrichgate run          # or: docker compose up -d\n\nThe page is then at http://127.0.0.1:8080; "+adminToken+" of %[2]s signs in.",
 		initConfig, initSecrets, initCompose, i.Dir)
 	return nil
 }
@@ -148,12 +153,36 @@ func envFile(secrets []secret) string {
 	return b.String()
 }
 
+// adminToken is the setting that init fills in by itself.
+const adminToken = "ENRICHGATE_ADMIN_TOKEN"
+
+// newToken is a token that nobody guesses.
+func newToken() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// compose is the compose file, with the image of a version: the ledger is not to
+// meet another program unasked.
+func compose(version string) string {
+	tag := strings.TrimPrefix(strings.ReplaceAll(version, "+", "-"), "v") // a tag has no +
+	return strings.ReplaceAll(initComposeText, "{tag}", tag)
+}
+
 // initComposeText runs the image with the two other files.
 const initComposeText = `services:
   connector-enrichgate:
-    image: enrichgate/connector-enrichgate:latest
-    # build: ../enrichgate # a clone of the repository: the image is built from it instead of pulled
+    # No registry has it. In a clone of the repository:
+    #   docker build --build-arg VERSION={tag} -t enrichgate/connector-enrichgate:{tag} .
+    image: enrichgate/connector-enrichgate:{tag}
+    # build: ../enrichgate # or the path of the clone: compose then builds it
     env_file: .env
+    environment:
+      # Inside a container loopback is nobody; who may come in is said by ports.
+      ENRICHGATE_HTTP_LISTEN: 0.0.0.0:8080
+    ports:
+      - 127.0.0.1:8080:8080 # page, API and /metrics, with the tokens of .env
     volumes:
       - ./config.yml:/etc/enrichgate/config.yml:ro
       - enrichgate-data:/data # the ledger: back it up
@@ -165,6 +194,20 @@ const initComposeText = `services:
 volumes:
   enrichgate-data: {}
 `
+
+// atPath has problems name the file that was going to be written, not the copy
+// that was looked at.
+func atPath(err error, looked, real string) error {
+	var p *settings.Problems
+	if !errors.As(err, &p) {
+		return err
+	}
+	p.Sources = strings.ReplaceAll(p.Sources, looked, real)
+	for i := range p.List {
+		p.List[i].Where = strings.ReplaceAll(p.List[i].Where, looked, real)
+	}
+	return err
+}
 
 // check lets the daemon's own reader judge before anything is written.
 func (i *initCmd) check(config string, secrets []secret) error {
@@ -184,5 +227,5 @@ func (i *initCmd) check(config string, secrets []secret) error {
 	if err == nil {
 		_, err = settings.Load(settings.Options{Environ: environ, ConfigPath: path, Sources: sourceSpecs()})
 	}
-	return errors.Join(err, os.RemoveAll(dir))
+	return errors.Join(atPath(err, path, filepath.Join(i.Dir, initConfig)), os.RemoveAll(dir))
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,14 +43,31 @@ func TestInit(t *testing.T) {
 		t.Errorf("%v: %s", err, config)
 	}
 	var compose struct {
-		Services map[string]struct{ Volumes []string }
+		Services map[string]struct {
+			Image       string
+			Volumes     []string
+			Environment map[string]string
+			Ports       []string
+		}
 	}
 	b, err := os.ReadFile(filepath.Join(dir, initCompose))
 	if err == nil {
 		err = yaml.Unmarshal(b, &compose)
 	}
-	if err != nil || len(compose.Services["connector-enrichgate"].Volumes) != 2 || !strings.Contains(string(b), "# build: ") {
+	if err != nil || len(compose.Services["connector-enrichgate"].Volumes) != 2 || !strings.HasSuffix(compose.Services["connector-enrichgate"].Image, ":devel") || !strings.Contains(string(b), "# build: ") {
 		t.Errorf("%v: %s", err, b)
+	}
+	// What the container listens on wants the token, and only this host gets there.
+	s := compose.Services["connector-enrichgate"]
+	if s.Environment["ENRICHGATE_HTTP_LISTEN"] != "0.0.0.0:8080" || len(s.Ports) != 1 || s.Ports[0] != "127.0.0.1:8080:8080" {
+		t.Errorf("%+v", s)
+	}
+	env, err := os.ReadFile(filepath.Join(dir, initSecrets))
+	if err != nil || !regexp.MustCompile(`(?m)^ENRICHGATE_ADMIN_TOKEN='[0-9a-f]{64}'$`).Match(env) {
+		t.Errorf("%v: no admin token", err)
+	}
+	if _, _, errs := said(t, nil, append(args[:len(args):len(args)], "--force", "--quota", "much")...); !strings.Contains(errs, "("+filepath.Join(dir, initConfig)+":") {
+		t.Errorf("the file that is wrong: %s", errs)
 	}
 	// A shell reads the secrets back as they were.
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", `. "$0"; printf '%s|%s' "$OPENCTI_TOKEN" "$PROOFPOINT_ET_INTELLIGENCE_API_KEY"`, filepath.Join(dir, initSecrets)).Output()
@@ -88,7 +106,7 @@ func TestInit(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", what, code, errs)
 		}
 		b, err := os.ReadFile(filepath.Join(dir, initSecrets))
-		if want := "OPENCTI_TOKEN='" + c.token + "'\nPROOFPOINT_ET_INTELLIGENCE_API_KEY='" + c.key + "'\n"; c.token != "" && (err != nil || string(b) != want) {
+		if want := "OPENCTI_TOKEN='" + c.token + "'\nPROOFPOINT_ET_INTELLIGENCE_API_KEY='" + c.key + "'\n"; c.token != "" && (err != nil || !strings.HasPrefix(string(b), want+adminToken+"='")) {
 			t.Errorf("%s: %v, %s", what, err, b)
 		}
 	}

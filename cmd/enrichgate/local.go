@@ -43,6 +43,10 @@ func (d *daemon) get(ctx context.Context, path string, query url.Values, accept 
 	req.Header.Set("Accept", accept)
 	resp, err := d.client.Do(req)
 	if err != nil {
+		var of *url.Error
+		if errors.As(err, &of) {
+			err = of.Err // without an address, which is none
+		}
 		return nil, fmt.Errorf("asking the running enrichgate (process %d): %w", d.holder.PID, err)
 	}
 	body, err := io.ReadAll(resp.Body)

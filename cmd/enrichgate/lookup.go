@@ -20,7 +20,7 @@ type lookupCmd struct {
 	Type     string        `help:"The values' type, as OpenCTI or STIX names it (default: what each looks like)." placeholder:"TYPE"`
 	Source   string        `help:"The source to ask, when several look such a value up." placeholder:"NAME"`
 	TLP      string        `help:"The values' marking, such as TLP:GREEN." placeholder:"TLP"`
-	MaxUnits int64         `help:"Stop paying at the first value that might take the sum above this." placeholder:"N"`
+	MaxUnits *int64        `help:"Stop paying at the first value that might take the sum above this; 0 pays for nothing (default: no limit)." placeholder:"N"`
 	NoSpend  bool          `help:"Only what is kept; ask nobody." xor:"age"`
 	Refresh  bool          `help:"Ask again, whatever is kept." xor:"age"`
 	MaxAge   time.Duration `help:"Ask again what is older than this." placeholder:"6h" xor:"age"`
@@ -64,15 +64,15 @@ func (l lookupCmd) Run(env *environment, c *cli) (err error) {
 	}
 	err = b.run()
 	if len(values) > 1 {
-		b.env.say("%s of %s values: %s units spent, %s saved", grouped(int64(b.done)), grouped(int64(len(values))), grouped(b.units), grouped(b.saved))
+		b.env.say("%s", b.tally(err))
 	}
 	return errors.Join(err, form.close(), b.verdict(err))
 }
 
 func (l lookupCmd) check() error {
 	switch {
-	case l.MaxUnits < 0:
-		return errors.New("--max-units is a number from 1")
+	case l.MaxUnits != nil && *l.MaxUnits < 0:
+		return errors.New("--max-units is a number from 0")
 	case l.MaxAge < 0 || l.MaxAge > 0 && l.MaxAge < time.Second:
 		return errors.New("--max-age is at least 1s")
 	case l.STIX && (l.Output != "auto" || len(l.Fields) > 0 || l.JQ != "" || l.Template != ""):

@@ -45,7 +45,7 @@ type question struct {
 type list struct {
 	Source   string     `json:"source,omitempty"`
 	Values   []question `json:"values"`
-	MaxUnits int64      `json:"max_units,omitempty"`
+	MaxUnits *int64     `json:"max_units,omitempty"` // absent is no limit, 0 spends nothing
 	Bundles  bool       `json:"bundles"`
 }
 
@@ -94,9 +94,10 @@ func (b *lookupBatch) run() error {
 	defer show.clear()
 	return b.pieces(func(values []string) error {
 		l := b.list(values)
-		spentUp := b.broke || b.cmd.MaxUnits > 0 && b.units >= b.cmd.MaxUnits
-		if b.cmd.MaxUnits > 0 && !spentUp {
-			l.MaxUnits = b.cmd.MaxUnits - b.units
+		spentUp := b.broke
+		if most := b.cmd.MaxUnits; most != nil {
+			left := max(0, *most-b.units)
+			l.MaxUnits, spentUp = &left, spentUp || left == 0
 		}
 		h := b.header(spentUp)
 		h.Set("Accept", "application/x-ndjson")
@@ -112,19 +113,20 @@ func (b *lookupBatch) run() error {
 // read takes the answers off a stream, which ends with a line that says so.
 func (b *lookupBatch) read(body io.Reader, spentUp bool, show *progress) error {
 	waiting, next := map[int]lookupItem{}, 0 // answers come as they are ready
+	before := b.units
 	for dec := json.NewDecoder(body); ; {
 		var line struct {
 			lookupItem
-			Done  bool  `json:"done"`
-			Units int64 `json:"units"`
+			Done bool `json:"done"`
 		}
 		if err := dec.Decode(&line); err != nil {
 			return b.way.unanswered(b.env.ctx, errors.New("the answers were cut off"))
 		}
-		if line.Done {
-			b.units += line.Units
+		if line.Done { // its sum knows of everything
+			b.units = before + line.Units
 			return nil
 		}
+		b.book(line.lookupItem)
 		waiting[line.Index] = line.lookupItem
 		for ; ; next++ {
 			item, ok := waiting[next]
@@ -140,7 +142,27 @@ func (b *lookupBatch) read(body io.Reader, spentUp bool, show *progress) error {
 	}
 }
 
-// item books and prints one answer.
+// book counts what one answer cost, as soon as it is here: the rest of the list
+// may never come.
+func (b *lookupBatch) book(item lookupItem) {
+	b.units += item.units()
+	if item.Answer != nil {
+		b.saved += item.Answer.UnitsSaved
+	}
+}
+
+// tally is what a list came to. One that was cut off leaves calls under way,
+// whose price only the ledger will know.
+func (b *lookupBatch) tally(failed error) string {
+	text := "%s of %s values: %s units spent, %s saved"
+	var refused httpapi.Details
+	if failed != nil && !errors.As(failed, &refused) {
+		text = "%s of %s values: at least %s units spent, %s saved; calls under way may add to it"
+	}
+	return fmt.Sprintf(text, grouped(int64(b.done)), grouped(int64(len(b.values))), grouped(b.units), grouped(b.saved))
+}
+
+// item prints one answer.
 func (b *lookupBatch) item(item lookupItem, spentUp bool) error {
 	if spentUp && item.Status == http.StatusGatewayTimeout {
 		item.Status = http.StatusTooManyRequests
@@ -148,9 +170,6 @@ func (b *lookupBatch) item(item lookupItem, spentUp bool) error {
 	}
 	b.done++
 	b.broke = b.broke || item.maxUnits()
-	if item.Answer != nil {
-		b.saved += item.Answer.UnitsSaved
-	}
 	b.worst = worse(b.worst, item.code())
 	return b.form.item(item)
 }
@@ -184,7 +203,7 @@ func (b *lookupBatch) agree() error {
 		return err
 	}
 	b.env.say("%s", b.words(price))
-	if price.Units == 0 || len(b.values) <= askAbove && !b.cmd.warm || b.cmd.Yes || b.cmd.NoSpend || b.cmd.MaxUnits > 0 {
+	if price.Units == 0 || len(b.values) <= askAbove && !b.cmd.warm || b.cmd.Yes || b.cmd.NoSpend || b.cmd.MaxUnits != nil {
 		return nil
 	}
 	yes, err := b.env.confirm(b.env.ctx, "spend up to "+grouped(price.Units)+" units?")
@@ -214,8 +233,8 @@ func (b *lookupBatch) words(price httpapi.EstimateAnswer) string {
 			fmt.Fprintf(&s, "; %s: %s", src.Source, strings.Join(left, ", "))
 		}
 	}
-	if b.cmd.MaxUnits > 0 {
-		fmt.Fprintf(&s, ". Limit %s", grouped(b.cmd.MaxUnits))
+	if b.cmd.MaxUnits != nil {
+		fmt.Fprintf(&s, ". Limit %s", grouped(*b.cmd.MaxUnits))
 	}
 	if !price.Affordable {
 		s.WriteString(". That is more than is left")

@@ -62,7 +62,7 @@ func (f answerForm) item(i lookupItem) error {
 	}
 	if i.Answer == nil {
 		p := cmp.Or(i.Problem, &httpapi.Details{})
-		return f.Row(i.Value, nil, p.Source, status, 0, nil, p.Error(), 0, false, code, p.ResetAt, nil, nil)
+		return f.Row(i.Value, nil, p.Source, status, units64(i.units()), nil, p.Error(), 0, false, code, p.ResetAt, nil, nil)
 	}
 	a := i.Answer
 	parts, err := json.Marshal(a.Lookups)
@@ -101,7 +101,7 @@ func (f whyForm) item(i lookupItem) error {
 	if i.Answer == nil {
 		word, _ := i.verdict()
 		p := cmp.Or(i.Problem, &httpapi.Details{})
-		return f.Row(i.Value, p.Source, nil, word, nil, nil, nil, 0, nil, false, p.Error())
+		return f.Row(i.Value, p.Source, nil, word, nil, nil, nil, units64(i.units()), nil, false, p.Error())
 	}
 	for _, p := range i.Answer.Lookups {
 		from, age := output.Cell{Value: p.From}, output.Cell{}

@@ -16,13 +16,16 @@ type lookupItem struct {
 	Status  int                   `json:"status"`
 	Answer  *httpapi.LookupAnswer `json:"answer"`
 	Problem *httpapi.Details      `json:"problem"`
+	// Units that it cost, an answer or not. Daemons of before say only what
+	// answers cost.
+	Units int64 `json:"units"`
 }
 
 func (i lookupItem) units() int64 {
 	if i.Answer == nil {
-		return 0
+		return i.Units
 	}
-	return i.Answer.Units
+	return max(i.Units, i.Answer.Units)
 }
 
 // verdict is an item's end in a word, and the exit code that goes with it.
@@ -64,16 +67,24 @@ func (i lookupItem) refusal() (word string, code int) {
 	if i.maxUnits() {
 		return "max_units", exitQuota
 	}
-	code = exitOf(i.Status)
+	code = exitOf(httpapi.Details{Status: i.Status})
+	if i.Problem != nil {
+		code = exitOf(httpapi.Details{Status: i.Status, Type: i.Problem.Type})
+	}
 	return map[int]string{
 		exitUsage: "invalid", exitAuth: "unauthorized", exitDenied: "denied", exitQuota: "quota",
 		exitNotFound: "not_kept", exitUnavailable: "unavailable", 1: "error",
 	}[code], code
 }
 
-// exitOf is the exit code that a status of the API has.
-func exitOf(status int) int {
-	switch status {
+// exitOf is the exit code that a problem of the API has: its status's, but for
+// what is about a token and not about a policy or a quota.
+func exitOf(p httpapi.Details) int {
+	switch strings.TrimPrefix(p.Type, "urn:enrichgate:") {
+	case "forbidden", "too-many-attempts":
+		return exitAuth
+	}
+	switch p.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusConflict, http.StatusUnprocessableEntity:
 		return exitUsage
 	case http.StatusUnauthorized:
@@ -106,4 +117,4 @@ func worse(a, b int) int {
 }
 
 // coded gives a problem of the API its exit code.
-func coded(p httpapi.Details) error { return &exitError{exitOf(p.Status), p} }
+func coded(p httpapi.Details) error { return &exitError{exitOf(p), p} }

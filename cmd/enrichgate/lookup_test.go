@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -105,6 +107,13 @@ func TestLookupLists(t *testing.T) {
 			if _, errs := step("", exitUsage, 0, "198.51.100.1", "--tlp", "WRONG"); strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "TLP:AMBER+STRICT") {
 				t.Error(errs)
 			}
+			// A limit of nothing is one.
+			out, errs = step("", exitQuota, 0, "198.51.100.1", "198.51.100.201", "--max-units", "0", "-o", "csv", "--json", "value,status,units")
+			if !strings.Contains(out, "198.51.100.1,found,0\n198.51.100.201,max_units,0\n") || !strings.Contains(errs, "Limit 0.") {
+				t.Error(out, errs)
+			}
+			step("", exitQuota, 0, "198.51.100.201", "--max-units", "0")
+			step("", exitUsage, 0, "198.51.100.201", "--max-units=-1")
 			step("", exitUsage, 0)
 			step("", exitUsage, 0, "198.51.100.1", "--refresh", "--no-spend")
 			step("", exitUsage, 0, "198.51.100.1", "--stix", "-o", "json")
@@ -132,6 +141,52 @@ func TestMaxUnitsOverPieces(t *testing.T) {
 	}
 	if n := strings.Count(out, "max_units"); n != 6 || strings.Count(out, "\n") != batchSize+56 {
 		t.Errorf("%d of %d lines", n, strings.Count(out, "\n"))
+	}
+}
+
+// A list that is cut off says what its answers cost so far, printed or not, and
+// that it does not know of the rest; one that ends says what the daemon says.
+func TestCutOffListIsCounted(t *testing.T) {
+	const paid = `{"index":0,"value":"a","status":200,"answer":{"known":true,"units":5,"units_saved":2,"lookups":[{"from":"loaded"}]},"units":5}
+{"index":2,"value":"c","status":502,"problem":{"title":"no answer"},"units":3}
+`
+	for end, want := range map[string]string{
+		"":                           "1 of 3 values: at least 8 units spent, 2 saved; calls under way may add to it",
+		`{"done":true,"units":9}`:    "1 of 3 values: 9 units spent, 2 saved",
+		`{"done":true,"units":8}x`:   "1 of 3 values: 8 units spent, 2 saved",
+		`{"index":1,"status":200,"u`: "1 of 3 values: at least 8 units spent, 2 saved; calls under way may add to it",
+	} {
+		env := &environment{ctx: t.Context(), stdout: io.Discard, stderr: io.Discard}
+		form, err := lookupCmd{}.form(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &lookupBatch{env: env, way: &access{}, values: []string{"a", "b", "c"}, form: form}
+		err = b.read(strings.NewReader(paid+end), false, newProgress(env, 3))
+		if got := b.tally(err); got != want {
+			t.Errorf("%q: %s", end, got)
+		}
+	}
+	// What was refused as a whole cost nothing.
+	b := &lookupBatch{values: []string{"a"}}
+	if got := b.tally(coded(httpapi.Details{Status: 401})); got != "0 of 1 values: 0 units spent, 0 saved" {
+		t.Error(got)
+	}
+}
+
+// A lookup that was paid for and failed says what it cost.
+func TestUnitsOfAFailure(t *testing.T) {
+	failed := lookupItem{Value: "198.51.100.7", Status: 502, Units: 3, Problem: &httpapi.Details{Title: "no answer"}}
+	for _, args := range []lookupCmd{{}, {Why: true}} {
+		var out strings.Builder
+		args.Fields = []string{"units"}
+		form, err := args.form(&environment{ctx: t.Context(), stdout: &out, stderr: io.Discard})
+		if err == nil {
+			err = errors.Join(form.item(failed), form.close())
+		}
+		if err != nil || !strings.Contains(out.String(), `"units":3`) {
+			t.Errorf("%v: %s", err, out.String())
+		}
 	}
 }
 
@@ -178,6 +233,8 @@ func TestVerdicts(t *testing.T) {
 		{problem(400, "invalid-input"), "invalid", exitUsage},
 		{problem(401, "unauthorized"), "unauthorized", exitAuth},
 		{problem(403, "tlp-denied"), "denied", exitDenied},
+		{problem(403, "forbidden"), "unauthorized", exitAuth},
+		{problem(429, "too-many-attempts"), "unauthorized", exitAuth},
 		{problem(429, "quota-exceeded"), "quota", exitQuota},
 		{problem(429, "max-units-reached"), "max_units", exitQuota},
 		{problem(502, "provider-unavailable"), "unavailable", exitUnavailable},

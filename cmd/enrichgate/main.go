@@ -79,10 +79,11 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Show the whole thing at work: no key, no broker, no OpenCTI, no network."`
 	Conf    configCmd  `cmd:"" name:"config" help:"Check the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
-	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the running connector whether it is ready; for container health checks."`
+	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the running connector whether it and its ledger are well, whoever else is away; for container health checks."`
 
 	Init       initCmd       `cmd:"" help:"Write the files of a first start: settings, secrets, compose file."`
 	Status     statusCmd     `cmd:"" help:"Show how the running daemon is."`
+	Metrics    metricsCmd    `cmd:"" help:"Print the metrics of the running daemon."`
 	Doctor     doctorCmd     `cmd:"" help:"Check settings, disk, network, tokens and clock, and say what to do."`
 	Bundle     bundleCmd     `cmd:"" name:"support-bundle" help:"Pack settings without secrets, metrics and quota for somebody who helps."`
 	Rules      rulesCmd      `cmd:"" help:"Print recording and alerting rules for Prometheus."`
@@ -111,12 +112,12 @@ func execute(env environment, args []string) int {
 		return fail(env.stderr, err)
 	}
 	env.model = parser.Model
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(bareJSON(args))
 	if exited >= 0 {
 		return exited // --help
 	}
 	if err != nil {
-		fmt.Fprintf(env.stderr, "enrichgate: %v (see enrichgate --help)\n", err)
+		fmt.Fprintf(env.stderr, "enrichgate: %s (see enrichgate --help)\n", nearOnly(err.Error()))
 		return exitUsage
 	}
 	env.quiet = c.Quiet

@@ -53,7 +53,7 @@ func sampleLines(text string) (names []string, values map[string]string, off map
 	values, off = map[string]string{}, map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^\s*(#? ?)(?:- )?(# )?([A-Z][A-Z0-9_]+)=([^#\n]*)`).FindAllStringSubmatch(text, -1) {
 		name := m[3]
-		names, values[name], off[name] = append(names, name), strings.TrimSpace(m[4]), m[1]+m[2] != ""
+		names, values[name], off[name] = append(names, name), strings.Trim(strings.TrimSpace(m[4]), "'"), m[1]+m[2] != ""
 	}
 	return names, values, off
 }
@@ -73,6 +73,7 @@ func TestSamplesObeyTheHouse(t *testing.T) {
 		for _, name := range names {
 			s, ok := known[name]
 			switch {
+			case file == "docker-compose.yml" && name == "ENRICHGATE_HTTP_LISTEN": // the default is the container's own loopback
 			case !ok:
 				t.Errorf("%s: %s is no setting", file, name)
 			case s.Default != "" && !off[name]:
@@ -96,6 +97,7 @@ func TestComposeFile(t *testing.T) {
 			Image, Build string
 			Environment  []string
 			Volumes      []string
+			Ports        []string
 			ReadOnly     bool     `yaml:"read_only"`
 			CapDrop      []string `yaml:"cap_drop"`
 			SecurityOpt  []string `yaml:"security_opt"`
@@ -111,6 +113,9 @@ func TestComposeFile(t *testing.T) {
 	}
 	if _, ok := c.Volumes["enrichgate-data"]; !ok || len(s.Volumes) != 1 || s.Volumes[0] != "enrichgate-data:/data" {
 		t.Errorf("the ledger has no volume: %v", s.Volumes)
+	}
+	if !slices.Contains(s.Environment, "ENRICHGATE_HTTP_LISTEN=0.0.0.0:8080") || len(s.Ports) != 1 || s.Ports[0] != "127.0.0.1:8080:8080" {
+		t.Errorf("the page is not there, or for everybody: %q, %q", s.Environment, s.Ports)
 	}
 	grace, err := time.ParseDuration(s.Grace)
 	whole, err2 := settings.Load(settings.Options{Sources: sourceSpecs(), Need: settings.NeedData, Dir: t.TempDir()})

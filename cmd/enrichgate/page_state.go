@@ -41,7 +41,7 @@ func (b *pageBackend) source(s *settings.Source, u quota.Usage, now time.Time) d
 	}
 	d.Price, _ = strconv.ParseFloat(s.UnitPrice, 64) // empty: no price; else the settings saw to it
 	if g := b.app.gateways[s.Spec.Name]; g != nil {
-		d.Circuit = g.Circuit()
+		d.Circuit, _ = g.Circuit()
 	}
 	if p := u.Paused; p != nil {
 		d.Pause = &dashboards.Pause{By: p.By, Reason: p.Reason}
@@ -85,7 +85,7 @@ func (b *pageBackend) window(source string, u quota.WindowUsage, now time.Time) 
 // drawn is what a month of minutes was read for: the course of a window, and
 // who spent in it.
 type drawn struct {
-	at, start          time.Time
+	at, since          time.Time
 	history            []dashboards.Point
 	clients, playbooks []dashboards.Share
 }
@@ -100,8 +100,8 @@ func (b *pageBackend) draw(source string, u quota.WindowUsage, w *dashboards.Win
 	defer b.mu.Unlock()
 	key := source + " " + u.Window
 	d := b.drawn[key]
-	if now.Sub(d.at) >= drawnFor || !d.start.Equal(u.StartsAt) {
-		d = drawn{at: now, start: u.StartsAt, history: b.burnDown(source, u, now)}
+	if now.Sub(d.at) >= drawnFor || !d.since.Equal(u.Since) {
+		d = drawn{at: now, since: u.Since, history: b.burnDown(source, u, now)}
 		d.clients, d.playbooks = b.spenders(source, u, now)
 		b.drawn[key] = d
 	}
@@ -150,17 +150,17 @@ func shares(units map[string]int64) []dashboards.Share {
 // burnDownPoints is how fine the chart of a window is.
 const burnDownPoints = 96
 
-// burnDown is what was left of a window over time. What was used elsewhere has
-// no time, and is taken off from the start.
+// burnDown is what was left of a window since there are books of it. What was
+// used elsewhere has no time, and is taken off from the start.
 func (b *pageBackend) burnDown(source string, u quota.WindowUsage, now time.Time) []dashboards.Point {
-	step := max(time.Minute, now.Sub(u.StartsAt)/burnDownPoints).Truncate(time.Minute)
-	history, err := b.app.ledger.History(source, u.StartsAt, now, step)
+	step := max(time.Minute, now.Sub(u.Since)/burnDownPoints).Truncate(time.Minute)
+	history, err := b.app.ledger.History(source, u.Since, now.Add(1), step) // now may be when they began
 	if err != nil {
 		b.app.log.Warn("the page cannot draw the burn-down", "error", err)
 		return nil
 	}
 	left := u.Ceiling - max(0, u.Outside)
-	points := []dashboards.Point{{At: u.StartsAt, Left: left}}
+	points := []dashboards.Point{{At: u.Since, Left: left}}
 	for _, p := range history {
 		left -= p.Total
 		at := p.Start.Add(step)
@@ -192,7 +192,7 @@ func forecastOf(u quota.WindowUsage, now time.Time) *dashboards.Forecast {
 		return d
 	}
 	const enough = 20
-	passed := now.Sub(u.StartsAt)
+	passed := now.Sub(u.Since)
 	if spent := u.Used - max(0, u.Outside); spent >= enough && passed > u.ResetsAt.Sub(u.StartsAt)/20 {
 		return &dashboards.Forecast{Rate: float64(spent) / passed.Hours(), Basis: "this window so far"}
 	}
@@ -233,7 +233,7 @@ func (b *pageBackend) health() []dashboards.Check {
 			continue
 		}
 		c := dashboards.Check{Name: s.Spec.Title, Says: "asked when needed"}
-		if why := g.Circuit(); why != "" {
+		if why, _ := g.Circuit(); why != "" {
 			c.Level, c.Says, c.Advice = dashboards.Bad, "left alone for a moment: "+why, "Kept answers are served meanwhile. Check the key, and the provider's status page."
 		}
 		all = append(all, c)

@@ -20,6 +20,7 @@ type quotaCmd struct {
 	SetUsed  quotaSetUsedCmd  `cmd:"" help:"Say how much of a window is used, by the provider's own count."`
 	SetLimit quotaSetLimitCmd `cmd:"" help:"Change a limit until its next reset."`
 	SetFloor quotaSetFloorCmd `cmd:"" help:"Change what a trigger leaves to others, until the next reset."`
+	Reserve  quotaReserveCmd  `cmd:"" help:"Keep a share of a window for people, until its next reset."`
 	Resolve  quotaResolveCmd  `cmd:"" help:"Say what became of units that are uncertain."`
 }
 
@@ -57,6 +58,8 @@ type windowQuota struct {
 	Remaining int64            `json:"remaining"`
 	ResetsAt  time.Time        `json:"resets_at"`
 	StartsAt  time.Time        `json:"starts_at"`
+	Since     time.Time        `json:"since"`
+	Outside   int64            `json:"outside"`
 	Rolling   bool             `json:"rolling"`
 	Floors    map[string]int64 `json:"floors"`
 	Forecast  *struct {
@@ -140,10 +143,10 @@ func (q quotaShowCmd) print(env *environment, sources []sourceQuota, now time.Ti
 	w, err := env.rows(q.Options,
 		output.Column{Name: "source", Title: "SOURCE"}, output.Column{Name: "window", Title: "WINDOW"},
 		output.Column{Name: "limit", Title: "LIMIT", Right: true}, output.Column{Name: "used", Title: "USED", Right: true},
-		output.Column{Name: "pending", Title: "PENDING", Right: true}, output.Column{Name: "left", Title: "LEFT", Right: true},
-		output.Column{Name: "burn", Title: "BURN", Right: true},
+		output.Column{Name: "pending", Title: "PENDING", Right: true, Drop: 2}, output.Column{Name: "left", Title: "LEFT", Right: true},
+		output.Column{Name: "burn", Title: "BURN", Right: true, Drop: 1},
 		output.Column{Name: "resets_at", Title: "RESETS"}, output.Column{Name: "ends_at", Title: "ENDS"},
-		output.Column{Name: "rolling"}, output.Column{Name: "spent_total"}, output.Column{Name: "uncertain_total"}, output.Column{Name: "paused", Title: "STATE"}, output.Column{Name: "floors", Title: "FLOORS"})
+		output.Column{Name: "rolling"}, output.Column{Name: "spent_total"}, output.Column{Name: "uncertain_total"}, output.Column{Name: "paused", Title: "STATE"}, output.Column{Name: "floors", Title: "FLOORS", Drop: 3})
 	if err != nil {
 		return err
 	}
@@ -190,13 +193,27 @@ func (w windowQuota) floors() output.Cell {
 	return output.Cell{Value: w.Floors, Text: cmp.Or(strings.Join(all, ", "), "-")}
 }
 
-// burn is how fast the window is used: 1 lands exactly on its reset.
+// burn is how fast the window is used: 1 is the pace that uses the limit from
+// start to reset.
 func (w windowQuota) burn(now time.Time) output.Cell {
-	length, passed := w.ResetsAt.Sub(w.StartsAt), now.Sub(w.StartsAt)
-	if w.Rolling || w.Limit == 0 || w.StartsAt.IsZero() || passed*100 < length {
+	length := w.ResetsAt.Sub(w.StartsAt)
+	since, used, elsewhere := w.StartsAt, w.Used, int64(0)
+	if w.Since.After(w.StartsAt) {
+		// Nothing is known of before; what was used elsewhere had the whole window.
+		elsewhere = max(0, w.Outside)
+		since, used = w.Since, w.Used-elsewhere
+	}
+	early := func(since time.Time) bool { return now.Sub(since)*100 < length }
+	if w.Rolling || w.Limit == 0 || w.StartsAt.IsZero() || early(since) && (elsewhere == 0 || early(w.StartsAt)) {
 		return output.Cell{} // too early to say
 	}
-	burn := float64(w.Used) / float64(w.Limit) * float64(length) / float64(passed)
+	of := func(units int64, since time.Time) float64 {
+		if early(since) {
+			return 0
+		}
+		return float64(units) / float64(w.Limit) * float64(length) / float64(now.Sub(since))
+	}
+	burn := max(of(used, since), of(elsewhere, w.StartsAt))
 	c := output.Cell{Value: float64(int(burn*100)) / 100, Text: fmt.Sprintf("%.1f", burn)}
 	if burn > 1 {
 		c.Ink = output.Yellow

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 type quotaSetUsedCmd struct {
@@ -51,6 +55,56 @@ func (q quotaSetFloorCmd) Run(env *environment, c *cli) error {
 		env.say("%s: %s leaves %s units of this %s to others", q.Source, q.Trigger, grouped(q.Units), q.Window)
 	}
 	return err
+}
+
+type quotaReserveCmd struct {
+	Source string `arg:"" help:"The source."`
+	Window string `arg:"" help:"Its window, as 'enrichgate quota' names it."`
+	Share  string `arg:"" help:"The share of its limit that is kept for people, such as 15%."`
+	Reason string `help:"Why; it goes into the audit log." required:"" placeholder:"TEXT"`
+}
+
+// Run has everybody but people leave a share of the window. It is quota set-floor
+// for each of them; automatic enrichment that may spend nothing still may not.
+func (q quotaReserveCmd) Run(env *environment, c *cli) error {
+	percent, err := strconv.Atoi(strings.TrimSuffix(q.Share, "%"))
+	if err != nil || percent < 0 || percent > 100 {
+		return &exitError{exitUsage, errors.New("the share is a percentage from 0% to 100%")}
+	}
+	w, err := q.window(env, c)
+	if err != nil {
+		return err
+	}
+	units := (w.Limit*int64(percent) + 99) / 100
+	triggers := []string{"playbook", "api", "proxy"}
+	if w.Floors["auto"] < w.Limit {
+		triggers = append(triggers, "auto")
+	}
+	for _, t := range triggers {
+		if _, err := c.give(env, "set-floor", order{Source: q.Source, Window: q.Window, Trigger: t, Units: units, Reason: q.Reason}); err != nil {
+			return err
+		}
+	}
+	env.say("%s: %s units of this %s are kept for people", q.Source, grouped(units), q.Window)
+	return nil
+}
+
+// window is the one that is meant, as it is now.
+func (q quotaReserveCmd) window(env *environment, c *cli) (w windowQuota, err error) {
+	way, err := c.reading(env, "quota reserve")
+	if err != nil {
+		return w, err
+	}
+	defer func() { err = errors.Join(err, way.close()) }()
+	sources, err := way.quotas(env.ctx, q.Source)
+	if err != nil {
+		return w, err
+	}
+	i := slices.IndexFunc(sources[0].Windows, func(w windowQuota) bool { return w.Window == q.Window })
+	if i < 0 {
+		return w, &exitError{exitUsage, fmt.Errorf("%s has no window %q; 'enrichgate quota' has them", q.Source, q.Window)}
+	}
+	return sources[0].Windows[i], nil
 }
 
 type quotaResolveCmd struct {

@@ -88,13 +88,19 @@ func (st statusCmd) report(ctx context.Context, way *access, daemon string, row 
 		err = errors.Join(err, row(name, state, detail))
 	}
 	sources, qerr := way.quotas(ctx, "")
+	var states httpapi.SourcesAnswer
+	serr := way.call(ctx, request{method: http.MethodGet, path: "/api/v1/sources"}, &states)
 	now, nerr := way.now(ctx)
 	var kept httpapi.CacheStats
-	if err := errors.Join(err, qerr, nerr, way.call(ctx, request{method: http.MethodGet, path: "/api/v1/cache"}, &kept)); err != nil {
+	if err := errors.Join(err, qerr, serr, nerr, way.call(ctx, request{method: http.MethodGet, path: "/api/v1/cache"}, &kept)); err != nil {
 		return false, err
 	}
 	for _, s := range sources {
 		state, detail := s.outlook(now)
+		if i := slices.IndexFunc(states.Sources, func(one httpapi.SourceState) bool { return one.Source == s.Source && one.LeftAlone != nil }); i >= 0 && state == "ok" {
+			left := states.Sources[i].LeftAlone
+			state, detail = "failed", fmt.Sprintf("left alone until %s: %s; %s", left.Until.Local().Format(time.TimeOnly), left.Reason, detail)
+		}
 		well = well && state == "ok"
 		err = errors.Join(err, row("source "+s.Source, state, detail))
 	}

@@ -60,10 +60,9 @@ func NewLookupAnswer(e enrich.Entity, res enrich.Result, now time.Time) LookupAn
 			part.AgeSeconds = int64(now.Sub(stored).Seconds())
 			a.Known = a.Known || p.Class == enrich.Found || p.Class == enrich.Partial
 		}
-		if p.Cached() {
+		a.Cached = a.Cached && p.Cached()
+		if p.Cached() && p.Err == nil { // see enrich.Decided.Saved: one past its time is no saving
 			a.UnitsSaved += p.Lookup.Units
-		} else {
-			a.Cached = false
 		}
 		a.Lookups = append(a.Lookups, part)
 	}
@@ -71,14 +70,4 @@ func NewLookupAnswer(e enrich.Entity, res enrich.Result, now time.Time) LookupAn
 		a.Bundle = bundle
 	}
 	return a
-}
-
-// answered says that at least one part has an answer.
-func (a LookupAnswer) answered() bool {
-	for _, p := range a.Lookups {
-		if p.From != "" {
-			return true
-		}
-	}
-	return false
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -28,9 +30,9 @@ type batch struct {
 	Values []question `json:"values"`
 	// TLP of values that do not say their own.
 	TLP string `json:"tlp,omitempty"`
-	// MaxUnits bounds what the whole request may spend; zero means no bound of
-	// its own. No value is begun that might exceed it.
-	MaxUnits int64 `json:"max_units,omitempty"`
+	// MaxUnits bounds what the whole request may spend: nothing at zero; nil means
+	// no bound of its own. No value is begun that might exceed it.
+	MaxUnits *int64 `json:"max_units,omitempty"`
 	// Bundles says that answers carry their STIX bundle; absent means true.
 	Bundles *bool `json:"bundles,omitempty"`
 }
@@ -39,6 +41,9 @@ type batch struct {
 func (q *question) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return json.Unmarshal(b, &q.Value)
+	}
+	if len(b) == 0 || b[0] != '{' {
+		return errors.New("a value is a string, or an object with value, type and tlp")
 	}
 	type plain question // without this method
 	return strict(b, (*plain)(q))
@@ -49,7 +54,7 @@ func strict(b []byte, to any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(to); err != nil {
-		return err
+		return jsonError(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the end of the JSON value")
@@ -58,7 +63,7 @@ func strict(b []byte, to any) error {
 }
 
 // readBatch reads the body in either form: one JSON object, or NDJSON with one
-// value a line and the rest in the query (source, tlp).
+// value a line and the other fields of the object in the query.
 func readBatch(r *http.Request, body []byte) (batch, error) {
 	var b batch
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -67,12 +72,16 @@ func readBatch(r *http.Request, body []byte) (batch, error) {
 	}
 	switch mediaType {
 	case "application/json":
+		if r.URL.RawQuery != "" { // to pass over a max_units or a tlp would spend or tell too much
+			return b, bad("the query is for a body of lines; put what it says into the JSON body")
+		}
 		if err := strict(body, &b); err != nil {
 			return b, bad("the body: %v", err)
 		}
 	case "application/x-ndjson":
-		q := r.URL.Query()
-		b.Source, b.TLP = q.Get("source"), q.Get("tlp")
+		if err := b.readQuery(r.URL.Query()); err != nil {
+			return b, err
+		}
 		if b.Values, err = readLines(body); err != nil {
 			return b, err
 		}
@@ -82,7 +91,7 @@ func readBatch(r *http.Request, body []byte) (batch, error) {
 	if len(b.Values) == 0 || len(b.Values) > mostValues {
 		return b, bad("%d values; a request has between 1 and %d", len(b.Values), mostValues)
 	}
-	if b.MaxUnits < 0 {
+	if b.MaxUnits != nil && *b.MaxUnits < 0 {
 		return b, bad("max_units is below zero")
 	}
 	if err := knownTLP(b.TLP); err != nil {
@@ -94,6 +103,26 @@ func readBatch(r *http.Request, body []byte) (batch, error) {
 		}
 	}
 	return b, nil
+}
+
+// readQuery takes what a list of lines has no room for.
+func (b *batch) readQuery(q url.Values) error {
+	b.Source, b.TLP = q.Get("source"), q.Get("tlp")
+	if q.Has("max_units") {
+		n, err := strconv.ParseInt(q.Get("max_units"), 10, 64)
+		if err != nil {
+			return bad("max_units: %.80q is not a whole number", q.Get("max_units"))
+		}
+		b.MaxUnits = &n
+	}
+	if q.Has("bundles") {
+		with := q.Get("bundles") == "true"
+		if !with && q.Get("bundles") != "false" {
+			return bad("bundles: %.80q is neither true nor false", q.Get("bundles"))
+		}
+		b.Bundles = &with
+	}
+	return nil
 }
 
 // readLines reads NDJSON: a string or an object a line; empty lines are none.
@@ -112,7 +141,7 @@ func readLines(body []byte) ([]question, error) {
 			return nil, bad("more than %d values", mostValues)
 		}
 		var q question
-		if err := json.Unmarshal(line, &q); err != nil {
+		if err := strict(line, &q); err != nil {
 			return nil, bad("line %d: %v", n, err)
 		}
 		all = append(all, q)

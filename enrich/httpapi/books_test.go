@@ -50,8 +50,12 @@ func TestTheLedgerIsPagedAndFiltered(t *testing.T) {
 		"trigger=api&endpoint=ip.asn&kind=reserve": 6, "since=1h&kind=reserve": 30, "until=1h": 0,
 		"order=newest&limit=4": 4, "since=" + time.Now().Add(time.Hour).UTC().Format(time.RFC3339): 0,
 	} {
-		resp, body := w.call("GET", "/api/v1/ledger?limit=1000&"+query, readToken, "")
-		if n := strings.Count(body, `"seq":`); n != want && !(strings.Contains(query, "limit=4") && resp.StatusCode == 200) {
+		page := query
+		if !strings.Contains(query, "limit=") {
+			page += "&limit=1000"
+		}
+		_, body := w.call("GET", "/api/v1/ledger?"+page, readToken, "")
+		if n := strings.Count(body, `"seq":`); n != want {
 			t.Errorf("%s: %d entries, want %d", query, n, want)
 		}
 		_, lines := w.call("GET", "/api/v1/ledger?"+query, readToken, "", "Accept: application/x-ndjson")
@@ -83,6 +87,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	w.want(200, `"units":0`, "GET", "/api/v1/lookup?value=198.51.100.7", adminToken, "")
 	w.want(400, "not a parameter", "GET", "/api/v1/lookup?value=198.51.100.8&tpl=TLP:RED", adminToken, "")
 	w.want(400, "not a trigger", "GET", "/api/v1/enrichments?trigger=nosuch", readToken, "")
+	w.want(400, "source is given more than once", "DELETE", "/api/v1/cache?reason=x&source="+et+"&source=another", adminToken, "")
 	w.want(400, "has no parameters", "GET", "/api/v1/quota?source="+et, readToken, "")
 	w.bill(5)
 }
@@ -98,8 +103,12 @@ func TestTheCacheIsSeenAndForgotten(t *testing.T) {
 	}
 	w.want(200, `"disk_hits"`, "GET", "/api/v1/cache", readToken, "")
 	w.want(403, "may not do that", "DELETE", path, readToken, "")
-	w.want(200, `{"removed":5}`, "DELETE", path, adminToken, "")
-	w.want(200, `{"removed":0}`, "DELETE", path, adminToken, "")
+	w.want(400, "a reason is needed", "DELETE", path, adminToken, "")
+	w.want(400, "a reason is needed", "DELETE", path+"?reason=%20", adminToken, "")
+	w.want(200, `"units":0`, "GET", "/api/v1/lookup?value=198.51.100.7", adminToken, "")
+	w.want(200, `{"removed":5}`, "DELETE", path+"?reason=wrong", adminToken, "")
+	w.want(200, `"subject":"198.51.100.7","units":0,"reason":"answers removed from the cache: wrong","by":"admin"`, "GET", "/api/v1/ledger?kind=note", readToken, "")
+	w.want(200, `{"removed":0}`, "DELETE", path+"?reason=wrong", adminToken, "")
 	w.want(200, `"units":5`, "GET", "/api/v1/lookup?value=198.51.100.7", adminToken, "")
 	w.want(400, "invalid-input", "GET", "/api/v1/cache/"+et+"/ipv4-addr/nonsense", readToken, "")
 	w.want(400, "there is no source", "GET", "/api/v1/cache/nobody/ipv4-addr/198.51.100.7", readToken, "")
@@ -107,11 +116,15 @@ func TestTheCacheIsSeenAndForgotten(t *testing.T) {
 	w.want(400, "nothing chooses", "DELETE", "/api/v1/cache", adminToken, "")
 	w.want(400, "not a source", "DELETE", "/api/v1/cache?source=nobody", adminToken, "")
 	w.want(400, "before", "DELETE", "/api/v1/cache?before=soon", adminToken, "")
-	w.want(200, `{"removed":0}`, "DELETE", "/api/v1/cache?before=1h", adminToken, "")
-	w.want(200, `{"removed":1}`, "DELETE", "/api/v1/cache?source="+et+"&endpoint=ip.asn", adminToken, "")
+	w.want(400, "a reason is needed", "DELETE", "/api/v1/cache?all=true", adminToken, "")
+	w.want(200, `{"removed":0}`, "DELETE", "/api/v1/cache?reason=old&before=1h", adminToken, "")
+	w.want(200, `{"removed":1}`, "DELETE", "/api/v1/cache?reason=old&source="+et+"&endpoint=ip.asn", adminToken, "")
 	w.want(200, `"units":1`, "GET", "/api/v1/lookup?value=198.51.100.7", adminToken, "")
-	w.want(200, `{"removed":5}`, "DELETE", "/api/v1/cache?all=true", adminToken, "")
+	w.want(200, `{"removed":5}`, "DELETE", "/api/v1/cache?reason=all&all=true", adminToken, "")
 	w.bill(11)
+	if _, body := w.call("GET", "/api/v1/ledger?kind=note", readToken, ""); strings.Count(body, "answers removed from the cache: ") != 5 {
+		t.Errorf("each removal that was ordered is in the audit log, once: %s", body)
+	}
 }
 
 func TestASourceIsSteered(t *testing.T) {
@@ -144,6 +157,17 @@ func TestASourceIsSteered(t *testing.T) {
 		w.want(400, want, "PATCH", path+"/limits", adminToken, body)
 	}
 	w.want(404, "no source", "POST", "/api/v1/sources/nobody/pause", adminToken, `{"reason":"x"}`)
+	// An order that cannot be followed to its end is not begun.
+	entries := w.entries()
+	for _, wrong := range []string{
+		`"used":-1`, `"floors":{"api":-1}`, `"floors":{"people":1}`, `"used":2000000000000000`, `"floors":{"api":2000000000000000}`, `"reason":" "`,
+	} {
+		body := `{"window":"month","reason":"x","limit":500,` + wrong + `}`
+		w.want(400, "invalid-input", "PATCH", path+"/limits", adminToken, body)
+	}
+	if n := w.entries(); n != entries {
+		t.Errorf("%d entries were %d", n, entries)
+	}
 	// Each order that was followed is in the audit log, with who and why.
 	for _, kind := range []string{"pause", "resume", "set-limit", "set-used", "set-floor"} {
 		w.want(200, `"by":"admin"`, "GET", "/api/v1/ledger?kind="+kind, readToken, "")
@@ -151,6 +175,13 @@ func TestASourceIsSteered(t *testing.T) {
 	if _, err := w.ledger.Verify(); err != nil {
 		t.Error(err)
 	}
+}
+
+// entries is how many the audit log has.
+func (w *world) entries() (n int) {
+	w.t.Helper()
+	w.must(w.ledger.Entries(quota.Filter{}, func(quota.Entry) error { n++; return nil }))
+	return n
 }
 
 func TestClientsOverHTTP(t *testing.T) {
@@ -173,6 +204,8 @@ func TestClientsOverHTTP(t *testing.T) {
 		w.want(want.status, want.piece, "POST", "/api/v1/clients", adminToken, body)
 	}
 	w.want(400, "limits", "PUT", "/api/v1/clients/soar/budgets/"+et, adminToken, `{"limits":"5/fortnight"}`)
+	w.addClient(clients.Client{Name: "elsewhere", Sources: []string{"another"}})
+	w.want(400, "which it may not ask", "PUT", "/api/v1/clients/elsewhere/budgets/"+et, adminToken, `{"limits":"5/day"}`)
 	w.want(404, "no such client", "PUT", "/api/v1/clients/nobody/budgets/"+et, adminToken, `{"limits":"5/day"}`)
 	w.want(200, "", "PUT", "/api/v1/clients/soar/budgets/"+et, adminToken, `{"limits":""}`)
 	w.want(200, `"units":5`, "GET", "/api/v1/lookup?value=198.51.100.8", added.Token, "")

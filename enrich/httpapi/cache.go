@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/cache"
 	"github.com/enrichgate/enrichgate/enrich"
+	"github.com/enrichgate/enrichgate/quota"
 )
 
 // CacheStats is the body of GET /api/v1/cache: what is stored, and counts since
@@ -69,6 +71,9 @@ func (a *API) cachePurge(w http.ResponseWriter, r *http.Request, who caller) {
 	if err == nil && f.Source != "" {
 		err = a.known([]string{f.Source})
 	}
+	if err == nil {
+		err = a.noteRemoval(r, who, f.Source, "")
+	}
 	n := 0
 	if err == nil {
 		n, err = a.cfg.Cache.Purge(r.Context(), f)
@@ -79,6 +84,25 @@ func (a *API) cachePurge(w http.ResponseWriter, r *http.Request, who caller) {
 	}
 	a.cfg.Log.Info("kept answers were removed over HTTP", "by", who.name, "source", f.Source, "endpoint", f.Endpoint, "stored_before", f.StoredBefore, "answers", n)
 	write(w, http.StatusOK, "application/json", Removed{n})
+}
+
+// noteRemoval writes into the audit log of a source, or of each, that answers are
+// removed and why. It comes first: what cannot be audited is not done.
+func (a *API) noteRemoval(r *http.Request, who caller, source, subject string) error {
+	reason := strings.TrimSpace(r.URL.Query().Get("reason"))
+	if reason == "" {
+		return bad("reason: a reason is needed; it is kept in the audit log")
+	}
+	order := quota.Order{By: who.name, Reason: "answers removed from the cache: " + reason}
+	for _, u := range a.cfg.Ledger.Usage() {
+		if source != "" && source != u.Source {
+			continue
+		}
+		if err := a.cfg.Ledger.Note(u.Source, subject, order); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // KeptAnswer is the body of GET /api/v1/cache/{source}/{type}/{value}.
@@ -142,6 +166,9 @@ type Removed struct {
 
 func (a *API) cacheDelete(w http.ResponseWriter, r *http.Request, who caller) {
 	src, e, err := a.cacheEntity(r, who)
+	if err == nil {
+		err = a.noteRemoval(r, who, src.Name, e.Subject())
+	}
 	n := 0
 	if err == nil {
 		n, err = src.Gateway.Forget(e)

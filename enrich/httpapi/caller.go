@@ -37,6 +37,9 @@ type caller struct {
 	trigger quota.Trigger
 	// client is set for the role client.
 	client clients.Client
+	// owner is whose the requests are that are remembered: one that gets its name
+	// or its rights anew must not be told what was told before.
+	owner string
 }
 
 // may says whether the caller may ask the source at all.
@@ -136,7 +139,8 @@ func (d *doors) failed(from string) {
 func (d *doors) judgeClient(token, from string) (caller, *Details) {
 	c, err := d.clients.Authenticate(token)
 	if err == nil {
-		return caller{role: client, name: c.Name, trigger: quota.API, client: c}, nil
+		rights := digest(token, c.MaxTLP, strings.Join(c.Sources, ","))
+		return caller{role: client, name: c.Name, trigger: quota.API, client: c, owner: c.Name + string(rights[:])}, nil
 	}
 	if wait := d.failures.wait(from); wait > 0 {
 		return caller{}, tooMany(wait)

@@ -184,7 +184,10 @@ func (a *API) noClients(w http.ResponseWriter) bool {
 }
 
 func clientProblem(err error) Details {
+	var invalid *clients.InvalidError
 	switch {
+	case errors.As(err, &invalid):
+		return problemOf(bad("%v", err))
 	case errors.Is(err, clients.ErrUnknown):
 		return notFound(err.Error())
 	case errors.Is(err, clients.ErrExists):

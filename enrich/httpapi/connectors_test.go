@@ -19,6 +19,7 @@ import (
 	"github.com/enrichgate/enrichgate/enrich/httpapi/clients"
 	"github.com/enrichgate/enrichgate/enrich/source"
 	"github.com/enrichgate/enrichgate/enrich/source/wire"
+	"github.com/enrichgate/enrichgate/quota"
 	"github.com/enrichgate/enrichgate/stixconv"
 )
 
@@ -123,7 +124,7 @@ func declared(t *testing.T, v *vendor) *world {
 		w.must(err)
 		t.Cleanup(src.Close)
 	}
-	w.openFor(v.source, nil)
+	w.openFor(map[string]quota.Account{v.source: {}})
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	policy := enrich.Policy{MaxTLP: stixconv.Amber, Unmarked: stixconv.Clear, Scope: []string{"IPv4-Addr"}}
 	gateway := enrich.New(enrich.Config{Source: src, Cache: w.cache, Ledger: w.ledger, Policy: policy, Log: log, Registerer: prometheus.NewRegistry(), Observe: w.recent.Observe})

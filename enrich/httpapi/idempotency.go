@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -19,7 +21,7 @@ const onceTimeout = 30 * time.Minute
 // once answers a request that spends, by do. With an Idempotency-Key it does so
 // once: a repetition is told what the first was told. Such a request goes on
 // when its client goes away, for the one who will ask again.
-func (a *API) once(w http.ResponseWriter, r *http.Request, who caller, body []byte, do func(w http.ResponseWriter, ctx context.Context, since time.Time)) {
+func (a *API) once(w http.ResponseWriter, r *http.Request, s asking, body []byte, do func(w http.ResponseWriter, ctx context.Context, since time.Time)) {
 	key := r.Header.Get("Idempotency-Key")
 	if key == "" {
 		do(w, r.Context(), time.Time{})
@@ -32,8 +34,9 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who caller, body []by
 		Problem(w, Details{Status: http.StatusBadRequest, Type: typeInvalid, Title: why})
 		return
 	}
-	id := repeatID(digest(who.name, key))
-	before, since, err := a.cfg.Repeats.begin(id, digest(r.Method, r.URL.RequestURI(), r.Header.Get("Content-Type"), r.Header.Get("Accept"), string(body)))
+	id := repeatID(digest(cmp.Or(s.who.owner, s.who.name), key))
+	how := fmt.Sprint(s.request.Cache, s.request.Patience)
+	before, since, err := a.cfg.Repeats.begin(id, digest(r.Method, r.URL.RequestURI(), r.Header.Get("Content-Type"), r.Header.Get("Accept"), how, string(body)))
 	if err != nil {
 		Problem(w, repeatProblem(err))
 		return

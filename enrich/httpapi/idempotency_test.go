@@ -20,8 +20,8 @@ import (
 
 const list = `{"values":["198.51.100.1","198.51.100.2","nonsense"]}`
 
-// A retry is told the same and pays nothing, whatever the cache directives, and
-// also in another life.
+// A retry is told the same and pays nothing, also where the first took nothing
+// from the cache, and also in another life.
 func TestARetryIsToldTheSame(t *testing.T) {
 	w := newWorld(t, options{})
 	for i, form := range []string{"application/json", "application/x-ndjson"} {
@@ -43,12 +43,32 @@ func TestARetryIsToldTheSame(t *testing.T) {
 	}
 	other := `{"values":["198.51.100.1"]}`
 	w.want(422, "idempotency-key-reused", "POST", "/api/v1/lookups", adminToken, other, "Idempotency-Key: key-application/json", "Accept: application/json")
-	w.want(422, "idempotency-key-reused", "POST", "/api/v1/lookups?tlp=TLP:RED", adminToken, list, "Idempotency-Key: key-application/json", "Accept: application/json")
+	for _, h := range []string{"Cache-Control: only-if-cached", "Cache-Control: max-age=60", "Prefer: wait=1"} {
+		w.want(422, "idempotency-key-reused", "POST", "/api/v1/lookups", adminToken, list, "Idempotency-Key: key-application/json", "Accept: application/json", "Cache-Control: no-cache", h)
+	}
 	// Another's key of the same name is another key.
 	w.want(200, `"units":0`, "POST", "/api/v1/lookups", w.addClient(clients.Client{Name: "soar"}), other, "Idempotency-Key: key-application/json")
 	w.want(400, "printable", "POST", "/api/v1/lookups", adminToken, other, "Idempotency-Key: \u00e9")
 	w.bill(20)
 	w.noSecrets()
+}
+
+// A client that is made anew under the name of another, or has other rights, is
+// not told what that one was told.
+func TestAKeyIsItsClients(t *testing.T) {
+	w := newWorld(t, options{})
+	one, key := `{"values":["198.51.100.1"]}`, "Idempotency-Key: k"
+	first := w.addClient(clients.Client{Name: "soar"})
+	w.want(200, `"units":5`, "POST", "/api/v1/lookups", first, one, key)
+	if resp := w.want(200, `"units":5`, "POST", "/api/v1/lookups", first, one, key); resp.Header.Get("Idempotency-Replayed") != "true" {
+		t.Error("not remembered")
+	}
+	w.must(w.clients.Revoke("soar"))
+	second := w.addClient(clients.Client{Name: "soar", Sources: []string{"another"}})
+	if resp := w.want(200, "no source that this token may ask", "POST", "/api/v1/lookups", second, one, key); resp.Header.Get("Idempotency-Replayed") != "" {
+		t.Error("told what another was told")
+	}
+	w.bill(5)
 }
 
 // restartRepeats is another life of the process, as far as keys go.

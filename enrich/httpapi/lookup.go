@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -102,22 +103,27 @@ func (a *API) lookup(w http.ResponseWriter, r *http.Request, who caller) {
 		return // nobody is left to answer
 	}
 	if err != nil {
-		Problem(w, problemOf(err))
+		d := problemOf(err)
+		d.Units = res.Units()
+		Problem(w, d)
 		return
 	}
 	now := a.cfg.Now()
-	answer := NewLookupAnswer(entity, res, now)
 	h := w.Header()
 	provenance(h, res.Parts, now)
 	rateLimits(h, a.rooms(who, who.trigger, src.Name, now))
 	h.Set("Vary", "Accept")
 	switch {
-	case !answer.answered():
-		Problem(w, unanswered(src.Name, res, s.request.Cache, now))
+	case !answers(res, s.request.Cache):
+		h.Del("Age") // of what is kept and not given
+		h.Set("Cache-Status", "enrichgate; fwd=miss")
+		d := unanswered(src.Name, res, s.request.Cache, now)
+		d.Units = res.Units()
+		Problem(w, d)
 	case accepts(r, "application/stix+json"):
 		a.writeBundle(w, res)
 	default:
-		write(w, http.StatusOK, "application/json", answer)
+		write(w, http.StatusOK, "application/json", NewLookupAnswer(entity, res, now))
 	}
 }
 
@@ -131,6 +137,16 @@ func (a *API) writeBundle(w http.ResponseWriter, res enrich.Result) {
 	w.Header().Set("Content-Type", "application/stix+json;version=2.1")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(body) // the client may be gone
+}
+
+// answers says that at least one part has an answer that the caller may have.
+// One that is too old for it is none when nothing else was to be asked for; one
+// past its time is, marked, unless the caller said what is too old.
+func answers(res enrich.Result, d enrich.Directives) bool {
+	strict := d.OnlyIfCached && (d.NoCache || d.MaxAge > 0)
+	return slices.ContainsFunc(res.Parts, func(p enrich.Part) bool {
+		return p.Entry != nil && (p.Err == nil || !strict)
+	})
 }
 
 // unanswered says why not one part of a lookup has an answer.
@@ -147,7 +163,13 @@ func unanswered(source string, res enrich.Result, d enrich.Directives, now time.
 	if len(failed) == 0 {
 		return Details{Status: http.StatusBadGateway, Type: typeProvider, Title: "there was nothing to ask", Source: source}
 	}
-	return failure(source, failed[0], now)
+	why := failure(source, failed[0], now)
+	for _, p := range failed {
+		if why.ResetAt == nil { // that of another part is as good
+			why.retryAt(p.RetryAfter, now)
+		}
+	}
+	return why
 }
 
 // notCached is RFC 9111's answer to only-if-cached.

@@ -53,6 +53,11 @@ func TestCacheDirectivesAreFollowed(t *testing.T) {
 	w.want(200, `"units":5`, "GET", path, adminToken, "")
 	w.want(200, `"units":0`, "GET", path, adminToken, "", "Cache-Control: only-if-cached")
 	w.want(200, `"units":0`, "GET", path, adminToken, "", "Cache-Control: max-age=3600")
+	if resp := w.want(504, "not-cached", "GET", path, adminToken, "", "Cache-Control: only-if-cached, no-cache"); resp.Header.Get("Cache-Status") != "enrichgate; fwd=miss" || resp.Header.Get("Age") != "" {
+		t.Errorf("%v", resp.Header)
+	}
+	w.want(200, `"units":0`, "GET", path, adminToken, "", "Cache-Control: only-if-cached, max-age=3600")
+	w.want(200, `"status":504`, "POST", "/api/v1/lookups", adminToken, `{"values":["198.51.100.7"]}`, "Cache-Control: only-if-cached, no-cache")
 	w.bill(5)
 	w.want(200, `"units":5`, "GET", path, adminToken, "", "Cache-Control: no-cache")
 	w.bill(10)
@@ -86,16 +91,33 @@ func TestBadQuestionsAreAnsweredInOneLine(t *testing.T) {
 	} {
 		w.want(400, want, "POST", "/api/v1/lookups", adminToken, body)
 	}
+	for body, want := range map[string]string{
+		`[]`: "a JSON array where an object is wanted", `""`: "a JSON string where an object is wanted", `{"values":"x"}`: "values: a JSON string where a list is wanted",
+		`{"values":["x"],"max_units":"5"}`: "max_units: a JSON string where a whole number is wanted", `{"values":["x"],"bundles":1}`: "bundles: a JSON number where true or false is wanted",
+		`{"values":[[]]}`: "a value is a string, or an object", `{"values":[{"value":1}]}`: "value: a JSON number where a string is wanted", ``: "there is no JSON value",
+	} {
+		w.want(400, want, "POST", "/api/v1/lookups", adminToken, body)
+		w.want(400, want, "POST", "/api/v1/estimate", adminToken, body)
+	}
+	w.want(400, "a time is wanted", "POST", "/api/v1/clients", adminToken, `{"name":"x","expires_at":1}`)
+	if told := w.answers.String(); strings.Contains(told, "Go ") || strings.Contains(told, "httpapi.") {
+		t.Error("a Go type is told")
+	}
+	for query, want := range map[string]string{"max_units=-1": "below zero", "max_units=many": "not a whole number", "bundles=perhaps": "neither", "tlp=PINK": "no TLP", "tlp=TLP:RED&tlp=TLP:GREEN": "more than once"} {
+		w.want(400, want, "POST", "/api/v1/lookups?"+query, adminToken, "\"198.51.100.8\"", "Content-Type: application/x-ndjson")
+	}
+	w.want(400, "the query is for a body of lines", "POST", "/api/v1/lookups?max_units=1", adminToken, `{"values":["198.51.100.8"]}`)
+	w.want(400, "value is given more than once", "GET", "/api/v1/lookup?value=198.51.100.8&value=198.51.100.9", adminToken, "")
 	w.want(400, `is no TLP marking`, "POST", "/api/v1/lookups", adminToken, `{"values":["198.51.100.8"],"tlp":"PINK"}`)
 	w.want(200, `is no TLP marking`, "POST", "/api/v1/lookups", adminToken, `{"values":[{"value":"198.51.100.8","tlp":"PINK"}]}`)
 	w.want(400, "line 2", "POST", "/api/v1/lookups", adminToken, "\"x\"\n{\n", "Content-Type: application/x-ndjson")
 	w.want(400, "application/xml", "POST", "/api/v1/lookups", adminToken, "<x/>", "Content-Type: application/xml")
 	w.want(413, "too-large", "POST", "/api/v1/lookups", adminToken, `{"values":["`+strings.Repeat("x", 1<<20)+`"]}`)
 	w.want(404, "not-found", "GET", "/api/v1/nothing", adminToken, "")
-	if resp := w.want(405, "method-not-allowed", "POST", "/api/v1/lookup", adminToken, ""); resp.Header.Get("Allow") != "GET" {
+	if resp := w.want(405, "method-not-allowed", "POST", "/api/v1/lookup", adminToken, ""); resp.Header.Get("Allow") != "GET, HEAD" {
 		t.Error(resp.Header)
 	}
-	if resp := w.want(405, "DELETE", "PATCH", "/api/v1/cache/x/y/z", adminToken, ""); resp.Header.Get("Allow") != "GET, DELETE" {
+	if resp := w.want(405, "DELETE", "PATCH", "/api/v1/cache/x/y/z", adminToken, ""); resp.Header.Get("Allow") != "GET, HEAD, DELETE" {
 		t.Error(resp.Header)
 	}
 	w.bill(0)
@@ -194,6 +216,82 @@ func TestMaxUnitsHolds(t *testing.T) {
 	w.bill(20) // four addresses of five calls: a fifth might have gone beyond
 	w.want(200, `"units":20`, "POST", "/api/v1/lookups", adminToken, body)
 	w.bill(40)
+}
+
+// Nothing may be spent within zero; what is kept is given. A list of lines has
+// its bound in the query.
+func TestMaxUnitsOfNothing(t *testing.T) {
+	w := newWorld(t, options{})
+	w.want(200, `"units":5`, "GET", "/api/v1/lookup?value=198.51.100.1", adminToken, "")
+	_, body := w.call("POST", "/api/v1/lookups", adminToken, `{"values":["198.51.100.1","198.51.100.2"],"max_units":0}`)
+	_, lines := w.call("POST", "/api/v1/lookups?max_units=0&bundles=false", adminToken, "\"198.51.100.1\"\n\"198.51.100.2\"\n", "Content-Type: application/x-ndjson")
+	for _, got := range []string{body, lines} {
+		if strings.Count(got, `"status":200`) != 1 || strings.Count(got, "max-units-reached") != 1 || !strings.Contains(got, `"units":0,"units_saved":5`) {
+			t.Errorf("%s", got)
+		}
+	}
+	if !strings.Contains(body, `"bundle"`) || strings.Contains(lines, `"bundle"`) {
+		t.Error("bundles are not as they were asked for")
+	}
+	w.bill(5)
+	w.want(200, `"units":5`, "POST", "/api/v1/lookups?max_units=9", adminToken, "\"198.51.100.2\"\n\"198.51.100.3\"\n", "Content-Type: application/x-ndjson")
+	w.bill(10)
+}
+
+// What failed has cost something, too, and the answer says so: each value, the
+// sum, and a lookup alone.
+func TestFailuresSayWhatTheyCost(t *testing.T) {
+	w := newWorld(t, options{})
+	refused := provider.Reply{Status: 429, Header: http.Header{"Retry-After": {"3600"}}}
+	w.provider.Handle(func(*http.Request, int) (provider.Reply, bool) { return refused, true })
+	const file = "0123456789abcdef0123456789abcdef" // one call
+	resp := w.want(502, `"units":1`, "GET", "/api/v1/lookup?value="+file, adminToken, "")
+	if resp.Header.Get("X-Enrichgate-Units") != "1" || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%v", resp.Header)
+	}
+	w.spent(1)
+	w = newWorld(t, options{})
+	w.provider.Handle(func(*http.Request, int) (provider.Reply, bool) { return refused, true })
+	_, body := w.call("POST", "/api/v1/lookups", adminToken, `{"values":["`+file+`","nonsense"]}`)
+	var got struct {
+		Units   int64
+		Answers []struct {
+			Units   *int64
+			Problem httpapi.Details
+		}
+	}
+	w.must(json.Unmarshal([]byte(body), &got))
+	if a := got.Answers; got.Units != 1 || a[0].Units == nil || *a[0].Units != 1 || a[0].Problem.Units != 1 || a[0].Problem.RetryAfter == 0 || a[1].Units == nil || *a[1].Units != 0 {
+		t.Errorf("%s", body)
+	}
+	w.spent(1)
+}
+
+// A source that is left alone for a while says for how long, and costs nothing.
+func TestASourceLeftAloneSaysWhenToComeBack(t *testing.T) {
+	w := newWorld(t, options{})
+	w.provider.Handle(func(*http.Request, int) (provider.Reply, bool) { return provider.Reply{Status: 401}, true })
+	const path = "/api/v1/lookup?value=0123456789abcdef0123456789abcdef" // one call
+	w.want(502, "provider-unavailable", "GET", path, adminToken, "")
+	if resp := w.want(502, `"reset_at":`, "GET", path, adminToken, ""); resp.Header.Get("Retry-After") == "" || resp.Header.Get("X-Enrichgate-Units") != "0" {
+		t.Errorf("%v", resp.Header)
+	}
+	w.bill(1)
+	w.spent(1)
+}
+
+// An answer past its time is no saving, wherever savings are counted.
+func TestStaleIsNoSaving(t *testing.T) {
+	w := newWorld(t, options{quota: "5/month", ttl: time.Nanosecond})
+	const path = "/api/v1/lookup?value=198.51.100.7"
+	w.want(200, `"units":5,"units_saved":0`, "GET", path, adminToken, "")
+	w.want(200, `"units":0,"units_saved":0`, "GET", path, adminToken, "")
+	w.want(200, `"units":0,"units_saved":0,"answers"`, "POST", "/api/v1/lookups", adminToken, `{"values":["198.51.100.7"]}`)
+	_, body := w.call("GET", "/api/v1/enrichments", readToken, "")
+	if strings.Count(body, `"units_saved":0`) != 3 {
+		t.Errorf("%s", body)
+	}
+	w.bill(5)
 }
 
 // The money goes to the first of the list: what does not fit ends the spending,

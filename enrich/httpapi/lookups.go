@@ -20,7 +20,9 @@ type batchItem struct {
 	Index int    `json:"index"`
 	Value string `json:"value"`
 	// Status is what GET /api/v1/lookup would have answered with.
-	Status  int           `json:"status"`
+	Status int `json:"status"`
+	// Units that it spent; a failure may have cost some, too.
+	Units   int64         `json:"units"`
 	Answer  *LookupAnswer `json:"answer,omitempty"`
 	Problem *Details      `json:"problem,omitempty"`
 }
@@ -59,7 +61,7 @@ func (a *API) lookups(w http.ResponseWriter, r *http.Request, who caller) {
 		Problem(w, *refused)
 		return
 	}
-	a.once(w, r, who, body, func(w http.ResponseWriter, ctx context.Context, since time.Time) {
+	a.once(w, r, s, body, func(w http.ResponseWriter, ctx context.Context, since time.Time) {
 		now := a.cfg.Now()
 		s.request.Cache = goingOn(s.request.Cache, since, now)
 		h := w.Header()
@@ -121,14 +123,13 @@ func (a *API) runBatch(ctx context.Context, s asking, b batch, emit func(*batchI
 				item := a.one(ctx, s, money, v, b.Bundles == nil || *b.Bundles)
 				item.Index = v.index
 				mu.Lock()
+				total.Units += item.Units
 				if item.Answer != nil {
-					total.Units += item.Answer.Units
 					total.UnitsSaved += item.Answer.UnitsSaved
 				} else {
 					total.Failed++
-					total.Units += item.spent
 				}
-				emit(&item.batchItem)
+				emit(&item)
 				mu.Unlock()
 			}
 		})
@@ -160,17 +161,11 @@ type pricedItem struct {
 	broke    bool
 }
 
-// spentItem is an item with the units that even a failure may have cost.
-type spentItem struct {
-	batchItem
-	spent int64
-}
-
 // one looks one value up, as far as the purse allows.
-func (a *API) one(ctx context.Context, s asking, money *purse, v pricedItem, bundle bool) spentItem {
-	item := spentItem{batchItem: batchItem{Value: v.question.Value, Status: http.StatusOK}}
-	fail := func(d Details) spentItem {
-		d.Type = urn(d.Type)
+func (a *API) one(ctx context.Context, s asking, money *purse, v pricedItem, bundle bool) batchItem {
+	item := batchItem{Value: v.question.Value, Status: http.StatusOK}
+	fail := func(d Details) batchItem {
+		d.Type, d.Units = urn(d.Type), item.Units
 		item.Status, item.Problem = d.Status, &d
 		return item
 	}
@@ -179,15 +174,15 @@ func (a *API) one(ctx context.Context, s asking, money *purse, v pricedItem, bun
 	}
 	s.request.Cache.OnlyIfCached = s.request.Cache.OnlyIfCached || v.broke
 	res, err := s.ask(ctx, v.source, v.entity)
-	item.spent = res.Units()
-	money.pay(v.held, item.spent)
+	item.Units = res.Units()
+	money.pay(v.held, item.Units)
 	if err != nil {
 		return fail(problemOf(err))
 	}
 	now := a.cfg.Now()
 	answer := NewLookupAnswer(v.entity, res, now)
 	switch {
-	case answer.answered():
+	case answers(res, s.request.Cache):
 	case v.broke:
 		return fail(Details{Status: http.StatusTooManyRequests, Type: typeMaxUnits, Source: v.source.Name,
 			Title: "not looked up: it might cost more than is left of the request's max_units"})
@@ -203,7 +198,7 @@ func (a *API) one(ctx context.Context, s asking, money *purse, v pricedItem, bun
 
 // purse holds a request to its max_units.
 type purse struct {
-	max int64
+	max *int64 // nil: no bound; 0: nothing may be spent
 
 	mu         sync.Mutex
 	settled    sync.Cond // held has become less
@@ -211,7 +206,7 @@ type purse struct {
 	empty      bool // a value did not fit; what comes after it gets nothing either
 }
 
-func newPurse(units int64) *purse {
+func newPurse(units *int64) *purse {
 	p := &purse{max: units}
 	p.settled.L = &p.mu
 	return p
@@ -221,7 +216,7 @@ func newPurse(units int64) *purse {
 // enough. Prices are upper bounds: before it says so, it waits for what the
 // values before this one really cost.
 func (p *purse) hold(price func() (enrich.Estimate, error)) (units int64, broke bool) {
-	if p.max == 0 {
+	if p.max == nil {
 		return 0, false
 	}
 	p.mu.Lock()
@@ -231,10 +226,10 @@ func (p *purse) hold(price func() (enrich.Estimate, error)) (units int64, broke 
 		switch {
 		case err != nil || est.Units == 0:
 			return 0, false // it will cost nothing
-		case !p.empty && p.paid+p.held+est.Units <= p.max:
+		case !p.empty && p.paid+p.held+est.Units <= *p.max:
 			p.held += est.Units
 			return est.Units, false
-		case p.empty || p.paid+est.Units > p.max:
+		case p.empty || p.paid+est.Units > *p.max:
 			p.empty = true
 			return 0, true
 		}

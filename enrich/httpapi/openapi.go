@@ -54,8 +54,11 @@ func knownQuery(query string, known []string) error {
 	if err != nil {
 		return bad("the query: %v", err)
 	}
-	for name := range q {
+	for name, values := range q {
 		if slices.Contains(known, name) {
+			if len(values) > 1 { // which of them counts?
+				return bad("%s is given more than once", name)
+			}
 			continue
 		}
 		if len(known) == 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -208,7 +209,7 @@ func exampleRequests(t *testing.T, path string, op *openapi3.Operation) (all []e
 		case "path":
 			base.path = strings.ReplaceAll(base.path, "{"+p.Value.Name+"}", v)
 		case "query":
-			query += "&" + p.Value.Name + "=" + v
+			query += "&" + p.Value.Name + "=" + url.QueryEscape(v)
 		case "header":
 			base.headers = append(base.headers, p.Value.Name+": "+v)
 		}

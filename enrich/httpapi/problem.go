@@ -51,6 +51,8 @@ type Details struct {
 	// ResetAt is when the same request may do, RetryAfter the seconds until then.
 	ResetAt    *time.Time `json:"reset_at,omitempty"`
 	RetryAfter int64      `json:"retry_after,omitempty"`
+	// Units that were spent all the same.
+	Units int64 `json:"units,omitempty"`
 }
 
 // Error makes a Details what a client of this API returns.

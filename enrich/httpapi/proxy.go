@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -41,7 +42,7 @@ func (a *API) proxy(w http.ResponseWriter, r *http.Request) {
 		Problem(w, notFound("there is no source of that name that can be called through /proxy/{source}/"))
 		return
 	}
-	token := src.Proxy.Token(mirrored)
+	token := cmp.Or(src.Proxy.Token(mirrored), src.Proxy.Token(slashTwin(mirrored)))
 	if token == "" {
 		token = bearer(r) // for providers that want no key
 	}
@@ -81,7 +82,7 @@ func (a *API) admit(src Source, who caller, mirrored *http.Request) (enrich.Look
 	if !who.may(src.Name) {
 		return enrich.Lookup{}, &Details{Status: http.StatusForbidden, Type: typeForbidden, Title: "this client may not ask " + src.Name, Source: src.Name}
 	}
-	lookup, err := src.Proxy.Match(mirrored)
+	lookup, err := match(src.Proxy, mirrored)
 	if errors.Is(err, enrich.ErrNotOffered) {
 		return lookup, &Details{Status: http.StatusForbidden, Type: typeNotOffered, Source: src.Name,
 			Title: "this request is none of the lookups that can be made through enrichgate; nothing was sent", Detail: err.Error()}
@@ -101,6 +102,31 @@ func (a *API) admit(src Source, who caller, mirrored *http.Request) (enrich.Look
 	return lookup, nil
 }
 
+// match takes a path with or without a slash at its end, whichever of them the
+// provider itself has: what comes of glueing a base URL and a path is either.
+func match(p Proxied, r *http.Request) (enrich.Lookup, error) {
+	lookup, err := p.Match(r)
+	if err != enrich.ErrNotOffered { // found, or it says why not
+		return lookup, err
+	}
+	return p.Match(slashTwin(r))
+}
+
+// slashTwin is the request with a slash at the end of its path if it has none,
+// and without one if it has.
+func slashTwin(r *http.Request) *http.Request {
+	twin := func(path string) string {
+		if plain, ok := strings.CutSuffix(path, "/"); ok {
+			return plain
+		}
+		return path + "/"
+	}
+	u, m := *r.URL, *r
+	u.Path, u.RawPath = twin(u.Path), twin(u.RawPath)
+	m.URL = &u
+	return &m
+}
+
 // passOn writes the provider's answer as it was, or says why there is none.
 func (a *API) passOn(w http.ResponseWriter, who caller, src Source, part enrich.Part, onlyIfCached bool) {
 	now := a.cfg.Now()
@@ -108,7 +134,9 @@ func (a *API) passOn(w http.ResponseWriter, who caller, src Source, part enrich.
 	provenance(h, []enrich.Part{part}, now)
 	rateLimits(h, a.rooms(who, quota.Proxy, src.Name, now))
 	if part.Entry == nil {
-		Problem(w, proxyProblem(src.Name, part, onlyIfCached, now))
+		d := proxyProblem(src.Name, part, onlyIfCached, now)
+		d.Units = part.Units
+		Problem(w, d)
 		return
 	}
 	if part.Err != nil { // past its time, for want of another
@@ -156,8 +184,9 @@ func headerText(s string) string {
 }
 
 // mirror takes the source off the path and gives the request as the provider
-// would see it. Slashes too many, which a base URL with and one without a slash
-// at its end make, are dropped; a path with dots for segments is nobody's.
+// would see it. Empty segments, which a base URL with and one without a slash
+// at its end make, are dropped, but for the slash at the very end; a path with
+// dots for segments is nobody's.
 func mirror(r *http.Request) (source string, mirrored *http.Request, ok bool) {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), proxyPrefix)
 	if !ok {
@@ -174,6 +203,9 @@ func mirror(r *http.Request) (source string, mirrored *http.Request, ok bool) {
 			continue
 		}
 		path, raw = path+"/"+plain, raw+"/"+segment
+	}
+	if path != "" && strings.HasSuffix(rest, "/") { // some providers' own paths end so
+		path, raw = path+"/", raw+"/"
 	}
 	u := *r.URL
 	u.Path, u.RawPath = path, raw

@@ -259,6 +259,9 @@ func TestTheProxyPassesFailuresOn(t *testing.T) {
 			if resp.StatusCode != c.want || resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(body), "provider-unavailable") {
 				t.Errorf("%d %s", resp.StatusCode, body)
 			}
+			if !strings.Contains(string(body), fmt.Sprintf(`"units":%d`, c.calls)) || resp.Header.Get("X-Enrichgate-Units") != fmt.Sprint(c.calls) {
+				t.Errorf("%d calls, and it says %s %v", c.calls, body, resp.Header)
+			}
 			if c.want == 429 && resp.Header.Get("Retry-After") == "" {
 				t.Errorf("%v", resp.Header)
 			}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/enrichgate/enrichgate/quota"
 )
@@ -17,6 +18,14 @@ type SourceState struct {
 	// Proxy is where its API is mirrored; empty when it is not.
 	Proxy   string              `json:"proxy,omitempty"`
 	Windows []quota.WindowUsage `json:"windows"`
+	// LeftAlone says that it is not asked for a while.
+	LeftAlone *LeftAlone `json:"left_alone,omitempty"`
+}
+
+// LeftAlone is why a source is not asked for a while, and until when.
+type LeftAlone struct {
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
 }
 
 func (a *API) sources(w http.ResponseWriter, _ *http.Request, who caller) {
@@ -31,6 +40,9 @@ func (a *API) sources(w http.ResponseWriter, _ *http.Request, who caller) {
 		}
 		if windows := a.windows(s.Name); windows != nil {
 			state.Windows = windows
+		}
+		if why, until := s.Gateway.Circuit(); why != "" {
+			state.LeftAlone = &LeftAlone{why, until.UTC()}
 		}
 		answer.Sources = append(answer.Sources, state)
 	}

@@ -2,7 +2,10 @@ package httpapi
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -74,8 +77,8 @@ func (a *API) limits(w http.ResponseWriter, r *http.Request, who caller) {
 			}
 			floors[t] = units
 		}
-		if o.Limit == nil && o.Used == nil && len(floors) == 0 {
-			return bad("nothing to change: give limit, used or floors")
+		if err := a.checkLimits(source, o); err != nil {
+			return err
 		}
 		by := quota.Order{By: who.name, Reason: o.Reason}
 		var err error
@@ -92,6 +95,40 @@ func (a *API) limits(w http.ResponseWriter, r *http.Request, who caller) {
 		}
 		return err
 	})
+}
+
+// checkLimits says why an order could not be followed to its end. The ledger
+// refuses the same, but one change at a time, with those before it made.
+func (a *API) checkLimits(source string, o LimitOrder) error {
+	const mostUnits = 1 << 50 // the ledger's
+	if o.Limit == nil && o.Used == nil && len(o.Floors) == 0 {
+		return bad("nothing to change: give limit, used or floors")
+	}
+	if strings.TrimSpace(o.Reason) == "" {
+		return bad("a reason is needed")
+	}
+	if windows := windowNames(a.windows(source)); !slices.Contains(windows, o.Window) {
+		return bad("no window %.80q; there are: %s", o.Window, strings.Join(windows, ", "))
+	}
+	if o.Limit != nil && (*o.Limit < 1 || *o.Limit > mostUnits) {
+		return bad("limit: %d units: a limit is at least 1 and at most %d; to stop a source, pause it", *o.Limit, int64(mostUnits))
+	}
+	if o.Used != nil && (*o.Used < 0 || *o.Used > mostUnits) {
+		return bad("used: %d is not between 0 and %d units", *o.Used, int64(mostUnits))
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Floors)) {
+		if units := o.Floors[name]; units < 0 || units > mostUnits {
+			return bad("floors: %s: %d is not between 0 and %d units", name, units, int64(mostUnits))
+		}
+	}
+	return nil
+}
+
+func windowNames(windows []quota.WindowUsage) (names []string) {
+	for _, w := range windows {
+		names = append(names, w.Window)
+	}
+	return names
 }
 
 // steer follows an order of an admin, who gives a reason: it is in the audit

@@ -61,6 +61,7 @@ type options struct {
 	change   func(*httpapi.Config)
 	now      func() time.Time
 	ttl      time.Duration
+	accounts map[string]quota.Account // nil: one for et
 }
 
 func newWorld(t testing.TB, o options) *world {
@@ -79,7 +80,10 @@ func newWorld(t testing.TB, o options) *world {
 	}
 	limits, err := quota.ParseLimits(o.quota)
 	w.must(err)
-	w.openFor(et, limits)
+	if o.accounts == nil {
+		o.accounts = map[string]quota.Account{et: {Limits: limits}}
+	}
+	w.openFor(o.accounts)
 	source, err := proofpoint.New(proofpoint.Config{BaseURL: upstream.URL + "/v1/", APIKey: vendorKey, SkipPrivate: true, TTL: o.ttl})
 	w.must(err)
 	t.Cleanup(source.Close)
@@ -101,10 +105,10 @@ func newWorld(t testing.TB, o options) *world {
 	return w
 }
 
-// openFor opens the stores of the directory, for one source.
-func (w *world) openFor(source string, limits []quota.Limit) {
+// openFor opens the stores of the directory.
+func (w *world) openFor(accounts map[string]quota.Account) {
 	var err error
-	w.ledger, err = quota.Open(filepath.Join(w.dir, "ledger.db"), quota.Options{Accounts: map[string]quota.Account{source: {Limits: limits}}})
+	w.ledger, err = quota.Open(filepath.Join(w.dir, "ledger.db"), quota.Options{Accounts: accounts})
 	w.must(err)
 	w.cache, err = cache.Open(filepath.Join(w.dir, "cache.db"), cache.Options{})
 	w.must(err)

@@ -23,6 +23,14 @@ var (
 	ErrExists = errors.New("there is a client of that name")
 )
 
+// InvalidError is a client that there cannot be; nothing was changed.
+type InvalidError struct{ Err error }
+
+func (e *InvalidError) Error() string { return e.Err.Error() }
+
+// Unwrap gives what Client.Check says.
+func (e *InvalidError) Unwrap() error { return e.Err }
+
 // Store is the file of clients, in memory. Safe for concurrent use.
 type Store struct {
 	path string
@@ -140,7 +148,7 @@ func (s *Store) Add(c Client) (token string, err error) {
 	c = c.clone()
 	c.CreatedAt, c.LastUsedAt = s.now().UTC().Truncate(time.Second), nil
 	if err := c.Check(); err != nil {
-		return "", err
+		return "", &InvalidError{err}
 	}
 	if c.Expired(c.CreatedAt) {
 		return "", fmt.Errorf("client %s would have expired at %s", c.Name, c.ExpiresAt.Format(time.RFC3339))
@@ -183,7 +191,7 @@ func (s *Store) SetBudget(name, source, limits string) (Client, error) {
 		delete(c.Budgets, source)
 	}
 	if err := c.Check(); err != nil {
-		return Client{}, err
+		return Client{}, &InvalidError{err}
 	}
 	changed[i].Client = c
 	return c.clone(), s.saveLocked(changed)

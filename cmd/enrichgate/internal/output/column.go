@@ -15,6 +15,9 @@ type Column struct {
 	Name string
 	// Title over the column; without one it is not part of tables.
 	Title string
+	// Drop lets a table that is wider than the terminal go without the column;
+	// the highest goes first, 0 never.
+	Drop int
 	// Right aligns numbers.
 	Right bool
 	// Document marks JSON inside a row, which only JSON shows.

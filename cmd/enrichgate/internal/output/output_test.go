@@ -128,3 +128,32 @@ func TestTerminalOf(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A table that is too wide goes without its least important columns, and then
+// cuts its last one; what was asked for by name stays.
+func TestColumnsGiveWay(t *testing.T) {
+	columns := []Column{{Name: "a", Title: "A"}, {Name: "b", Title: "B", Drop: 1}, {Name: "c", Title: "C", Drop: 2}, {Name: "d", Title: "D"}}
+	wide := strings.Repeat("w", 30)
+	for width, want := range map[int]string{0: "A B C D", 200: "A B C D", 116: "A B C D", 115: "A B D", 84: "A B D", 83: "A D", 60: "A D"} {
+		var b strings.Builder
+		w, err := New(&b, Terminal{Width: width}, Options{Output: "table"}, columns...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Row(wide, wide, wide, wide), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		head, row, _ := strings.Cut(b.String(), "\n")
+		if got := strings.Join(strings.Fields(head), " "); got != want || width > 0 && len([]rune(strings.TrimSpace(row))) > width {
+			t.Errorf("%d columns wide:\n%s", width, b.String())
+		}
+	}
+	var b strings.Builder
+	w, err := New(&b, Terminal{Width: 20}, Options{Output: "table", Fields: []string{"a", "c"}}, columns...)
+	if err == nil {
+		err = errors.Join(w.Row(wide, wide, wide, wide), w.Close())
+	}
+	if err != nil || !strings.Contains(b.String(), "C") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}

@@ -18,6 +18,7 @@ type Writer struct {
 	format  string
 	columns []Column
 	chosen  []int
+	named   bool // the columns were asked for by name
 	jq      *gojq.Code
 	// template, if there is one, makes a line of each row.
 	template *template.Template
@@ -45,7 +46,7 @@ func New(w io.Writer, t Terminal, o Options, columns ...Column) (*Writer, error)
 	if err != nil {
 		return nil, err
 	}
-	out := &Writer{out: bufio.NewWriter(w), term: t, format: format, columns: columns, chosen: chosen, jq: jq, template: form}
+	out := &Writer{out: bufio.NewWriter(w), term: t, format: format, columns: columns, chosen: chosen, named: len(o.Fields) > 0, jq: jq, template: form}
 	if format == "csv" {
 		out.csv = csv.NewWriter(out.out)
 		var head []string

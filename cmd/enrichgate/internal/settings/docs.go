@@ -176,9 +176,18 @@ func EnvSample(sources []SourceSpec) string {
 		if !asked[s.Name] {
 			b.WriteString("# ")
 		}
-		b.WriteString(s.Name + "=" + s.sample() + "\n")
+		b.WriteString(s.Name + "=" + shellQuoted(s.sample()) + "\n")
 	}
 	return b.String()
+}
+
+// shellQuoted is a value as a shell takes it for one word; Docker Compose reads
+// it too.
+func shellQuoted(value string) string {
+	if !strings.ContainsAny(value, " \t\"'\\$`&|;<>(){}[]*?!~#") {
+		return value
+	}
+	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }
 
 // YAMLSample is the file config.yml.sample.
