@@ -3,6 +3,7 @@ package stixconv
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Input is all that a conversion depends on. None of it is changed.
@@ -56,9 +57,9 @@ type Counts struct {
 // Plus adds the counts of two conversions.
 func (c Counts) Plus(d Counts) Counts {
 	return Counts{
-		Things: c.Things + d.Things, Relationships: c.Relationships + d.Relationships, Notes: c.Notes + d.Notes,
+		Things: c.Things + d.Things, Relationships: c.Relationships + d.Relationships, Sightings: c.Sightings + d.Sightings, Notes: c.Notes + d.Notes,
 		Labels: c.Labels + d.Labels, References: c.References + d.References, Hashes: c.Hashes + d.Hashes,
-		ScoreSet: c.ScoreSet || d.ScoreSet,
+		ScoreSet: c.ScoreSet || d.ScoreSet, EPSSSet: c.EPSSSet || d.EPSSSet,
 	}
 }
 
@@ -158,13 +159,18 @@ func newConversion(in Input) (*conversion, error) {
 }
 
 // dateEntity gives the dates that STIX wants to a domain object that came
-// without: one that somebody typed in, for the platform's have theirs.
+// without: one that somebody typed in, for the platform's have theirs. An answer
+// that adds nothing dates it, too.
 func (c *conversion) dateEntity(facts []Facts) {
 	typed := extension(c.entity, mainExtension) == nil
-	if !typed || observable(text(c.entity, "type")) || c.entity["created"] != nil || len(facts) == 0 {
+	if !typed || observable(text(c.entity, "type")) || c.entity["created"] != nil {
 		return
 	}
-	date := dated(facts[0].AsOf)
+	at := slices.IndexFunc(facts, func(f Facts) bool { return !f.AsOf.IsZero() })
+	if at < 0 && c.counts.Empty() {
+		return
+	}
+	date := dated(facts[max(at, 0)].AsOf)
 	c.entity["created"], c.entity["modified"] = date, date
 }
 
@@ -173,9 +179,9 @@ func (c *conversion) dateEntity(facts []Facts) {
 // what came in.
 func (c *conversion) output(in Input) Output {
 	objects := make([]Object, 0, len(c.made)+len(in.Context)+3)
+	c.dateEntity(in.Facts)
 	if !c.counts.Empty() {
 		setAuthor(c.entity, c.authorID.(string))
-		c.dateEntity(in.Facts)
 		for _, object := range [...]Object{c.identity(), MarkingDefinition(c.marking)} {
 			if _, there := c.seen[text(object, "id")]; !there {
 				objects = append(objects, object)

@@ -235,6 +235,38 @@ func TestSightingsAndIndicators(t *testing.T) {
 	}
 }
 
+// A vulnerability that somebody typed in has the dates that STIX wants, also
+// when nothing is added to it; one of the platform's keeps its own.
+func TestTypedInVulnerabilityIsDated(t *testing.T) {
+	typed := func() Object {
+		return Object{"id": NameID("vulnerability", "CVE-2099-0001"), "type": "vulnerability", "spec_version": "2.1", "name": "CVE-2099-0001"}
+	}
+	date := timestamp(asOf())
+	for name, c := range map[string]struct {
+		entity Object
+		facts  []Facts
+		want   any
+	}{
+		"no record":        {typed(), []Facts{{}, {AsOf: asOf()}}, date},
+		"unusable":         {typed(), []Facts{{AsOf: asOf(), Size: 5}}, date},
+		"something":        {typed(), []Facts{{AsOf: asOf(), Labels: []string{"a"}}}, date},
+		"no answer":        {typed(), nil, nil},
+		"no date":          {typed(), []Facts{{}}, nil},
+		"the platform's":   {Object{"id": "vulnerability--1", "type": "vulnerability", "extensions": map[string]any{mainExtension: map[string]any{"id": "x"}}}, []Facts{{AsOf: asOf()}}, nil},
+		"an observable":    {Object{"id": "ipv4-addr--1", "type": "ipv4-addr", "value": "198.51.100.7"}, []Facts{{AsOf: asOf()}}, nil},
+		"dates of its own": {Object{"id": "vulnerability--1", "type": "vulnerability", "created": "2020-01-01T00:00:00.000Z"}, []Facts{{AsOf: asOf()}}, "2020-01-01T00:00:00.000Z"},
+	} {
+		in := Input{Entity: c.entity, Facts: c.facts}
+		out := convert(t, in)
+		if got := entityOf(t, in, out); got["created"] != c.want || c.want == date && got["modified"] != date {
+			t.Errorf("%s: %v", name, got)
+		}
+		if said := name == "something"; out.Counts.Empty() == said || len(out.Bundle.Objects) > 1 != said {
+			t.Errorf("%s: %+v, %d objects", name, out.Counts, len(out.Bundle.Objects))
+		}
+	}
+}
+
 func TestEPSSCompletesAVulnerability(t *testing.T) {
 	entity := Object{"id": NameID("vulnerability", "CVE-2099-0001"), "type": "vulnerability", "spec_version": "2.1", "name": "CVE-2099-0001"}
 	in := Input{Entity: entity, Author: author(), Facts: []Facts{{AsOf: asOf(), EPSS: &EPSS{0.87, 0.99}}}}

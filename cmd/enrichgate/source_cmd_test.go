@@ -95,7 +95,7 @@ func TestAddASourceInTenMinutes(t *testing.T) {
 	if code, _, errs = sources(t, nil, "lint", "--dir", dir); code != exitConfig || !strings.Contains(errs, "source.yaml: the default of ACME_INTEL_QUOTA: ") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	if _, problems := sourcesIn(dir); len(problems) != 1 || !strings.Contains(problems[0].Error(), "acme_intel was not loaded: the default of ACME_INTEL_QUOTA") {
+	if _, problems := sourcesIn(dir); len(problems) != 1 || !strings.Contains(problems[0].Error(), "a source was not loaded: acme_intel/source.yaml: the default of ACME_INTEL_QUOTA") {
 		t.Errorf("%v", problems)
 	}
 	rewrite(t, filepath.Join(dir, "acme_intel", "source.yaml"), "quota: 1000/day,100/month", "quota: 1000/day")
@@ -141,6 +141,13 @@ func TestSourceCommandErrors(t *testing.T) {
 		t.Error(code)
 	}
 	if code, _, errs := sources(t, nil, "new", "twice", "--dir", dir); code != exitUsage || !strings.Contains(errs, "there already") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	// One that ships is replaced, and that is said; the native one cannot be.
+	if code, out, errs := sources(t, nil, "new", "virustotal", "--dir", dir); code != 0 || !strings.Contains(out, "fill in") || !strings.Contains(errs, "virustotal ships with enrichgate") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if code, _, errs := sources(t, nil, "new", "proofpoint_et_intelligence", "--dir", dir); code != exitUsage || !strings.Contains(errs, "cannot be replaced") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,15 +49,11 @@ func (l sourceLintCmd) Run(env *environment) error {
 		}
 		names = l.Names
 	}
+	shipped, _ := source.Catalogue() // a test sees to it that all of them load
+	taken := takenBy(shipped)
 	var all lintProblems
 	for _, name := range names {
-		d, found := source.LoadOne(fsys, name)
-		if d != nil && len(found) == 0 {
-			if err := declaredSpec(d).Check(); err != nil {
-				found = append(found, source.Problem{File: name + "/source.yaml", Reason: err.Error()})
-			}
-		}
-		for _, p := range found {
+		for _, p := range lintOne(fsys, name, taken) {
 			if l.Dir != "" {
 				p.File = filepath.Join(l.Dir, filepath.FromSlash(p.File))
 			}
@@ -66,5 +63,19 @@ func (l sourceLintCmd) Run(env *environment) error {
 	if len(all) > 0 {
 		return all
 	}
+	return nil
+}
+
+// lintOne tries a definition, and holds its names against those that are taken.
+func lintOne(fsys fs.FS, name string, names taken) []source.Problem {
+	d, found := source.LoadOne(fsys, name)
+	if d == nil || len(found) > 0 {
+		return found
+	}
+	spec := declaredSpec(d)
+	if p := names.check(d, spec); p != nil {
+		return []source.Problem{*p}
+	}
+	names.take(spec, spec.Name)
 	return nil
 }

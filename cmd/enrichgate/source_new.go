@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/enrichgate/enrichgate/enrich/source"
+	"github.com/enrichgate/enrichgate/enrich/source/proofpoint"
 )
 
 type sourceNewCmd struct {
@@ -18,6 +20,9 @@ type sourceNewCmd struct {
 // Run writes the skeleton. It overwrites nothing.
 func (n sourceNewCmd) Run(env *environment) error {
 	n.find(env)
+	if n.Name == proofpoint.Name {
+		return &exitError{exitUsage, fmt.Errorf("%s ships, is written in Go and cannot be replaced: choose another name", n.Name)}
+	}
 	files, err := source.Skeleton(n.Name)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -37,6 +42,9 @@ func (n sourceNewCmd) Run(env *environment) error {
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			return err
 		}
+	}
+	if shipped, _ := source.Catalogue(); slices.ContainsFunc(shipped, func(d *source.Definition) bool { return d.Name() == n.Name }) {
+		fmt.Fprintf(env.stderr, "%s ships with enrichgate: yours is asked instead of it, also while it is broken. To change it, begin with what 'enrichgate source show %[1]s' prints\n", n.Name)
 	}
 	fmt.Fprintf(env.stdout, "%s: fill in source.yaml and fixtures.yaml, then\n  enrichgate source lint --dir %s\n  enrichgate source test %s --dir %[2]s\n",
 		dir, filepath.Dir(dir), n.Name)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
@@ -23,41 +25,74 @@ func sourceSpecs() []settings.SourceSpec {
 
 // sourcesIn are the sources that ship, the native one first, with those of the
 // operator's own directory; empty means that there is none. What is wrong with a
-// definition costs that one source.
+// definition costs that one source, and an own one takes no name of one that
+// ships.
 func sourcesIn(dir string) (specs []settings.SourceSpec, problems []error) {
-	definitions, bad := source.Catalogue()
+	shipped, bad := source.Catalogue()
+	names := takenBy(shipped)
+	all := shipped
 	if dir != "" {
-		definitions, bad = source.WithOwn(os.DirFS(dir))
+		own, badOwn := source.Own(os.DirFS(dir))
+		all, bad = append(source.Kept(shipped, os.DirFS(dir)), own...), append(bad, badOwn...)
+	}
+	for _, d := range all {
+		spec := declaredSpec(d)
+		if p := names.check(d, spec); p != nil {
+			bad = append(bad, *p)
+			continue
+		}
+		names.take(spec, spec.Name)
+		specs = append(specs, spec)
 	}
 	for _, p := range bad {
 		problems = append(problems, fmt.Errorf("a source was not loaded: %w", p))
 	}
-	taken := map[string]string{"opencti": "OpenCTI", "connector": "OpenCTI", "mq": "OpenCTI", "connectors": "OpenCTI", "enrichgate": "enrichgate"}
-	add := func(spec settings.SourceSpec) {
-		if stray := spec.Stray(); stray != "" {
-			problems = append(problems, fmt.Errorf("the source %s was not loaded: %s is another name of nothing that it has", spec.Name, stray))
-			return
-		}
-		if err := spec.Check(); err != nil {
-			problems = append(problems, fmt.Errorf("the source %s was not loaded: %w", spec.Name, err))
-			return
-		}
-		for _, name := range spec.Names() {
-			if other, is := taken[name]; is {
-				problems = append(problems, fmt.Errorf("the source %s was not loaded: %s is already a name of %s", spec.Name, name, other))
-				return
-			}
-		}
-		for _, name := range spec.Names() {
-			taken[name] = spec.Name
-		}
-		specs = append(specs, spec)
+	slices.SortFunc(specs, func(a, b settings.SourceSpec) int { return strings.Compare(a.Name, b.Name) })
+	return append([]settings.SourceSpec{proofpointSpec()}, specs...), problems
+}
+
+// taken says whose the names of settings are.
+type taken map[string]string
+
+// takenBy are the names of the platform, of the native source and of those that
+// ship, also of those that the operator replaced: nobody else is to read a key
+// that was given for them.
+func takenBy(shipped []*source.Definition) taken {
+	t := taken{"opencti": "OpenCTI", "connector": "OpenCTI", "mq": "OpenCTI", "s3": "OpenCTI", "connectors": "OpenCTI", "enrichgate": "enrichgate"}
+	t.take(proofpointSpec(), proofpoint.Name+", which is written in Go")
+	for _, d := range shipped {
+		t.take(declaredSpec(d), d.Name())
 	}
-	add(proofpointSpec())
-	for _, d := range definitions {
-		add(declaredSpec(d))
+	return t
+}
+
+// take gives the names that are free to an owner.
+func (t taken) take(spec settings.SourceSpec, owner string) {
+	for _, name := range spec.Names() {
+		if _, is := t[name]; !is {
+			t[name] = owner
+		}
 	}
-	return specs, problems
+}
+
+// check says why a definition cannot be used beside the others, nil when it can.
+func (t taken) check(d *source.Definition, spec settings.SourceSpec) *source.Problem {
+	blame := func(name, reason string) *source.Problem {
+		p := d.Blame(name, reason)
+		return &p
+	}
+	if stray := spec.Stray(); stray != "" {
+		return blame(stray, stray+" is another name of nothing that it has")
+	}
+	if err := spec.Check(); err != nil {
+		return &source.Problem{File: d.Name() + "/source.yaml", Reason: err.Error()}
+	}
+	for _, name := range spec.Names() {
+		if owner, is := t[name]; is && owner != spec.Name {
+			return blame(name, name+" is already a name of "+owner)
+		}
+	}
+	return nil
 }
 
 // proofpointSpec has the names of the public connector, so that moving over is

@@ -3,6 +3,7 @@ package source
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 )
 
 // auth is one way in which a request says who pays.
@@ -13,10 +14,17 @@ type auth struct {
 }
 
 func (c *compiler) auth(b authBlock, path ...string) auth {
-	return auth{
+	a := auth{
 		in: b.In, name: b.Name, value: c.template(b.Value, append(path, "value")...),
 		user: c.template(b.User, append(path, "user")...), password: c.template(b.Password, append(path, "password")...),
 	}
+	if b.In == "header" {
+		c.checkHeader(b.Name, append(path, "name")...)
+	}
+	if !slices.ContainsFunc(a.templates(), func(t template) bool { return len(t.holes) > 0 }) {
+		c.fail(path, "this says the same for everybody: write {secrets.NAME} for a key, and put what is none into the request or under http.headers")
+	}
+	return a
 }
 
 // templates lists what the way is made of.

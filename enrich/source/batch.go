@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -130,33 +131,55 @@ type part struct {
 	body   []byte
 }
 
-// parts takes an answer apart by value.
+// parts takes an answer apart by value. Rows that are about nothing that was
+// asked are nobody's; of a value that is told of twice nothing is known.
 func (b *batch) parts(ctx context.Context, x *exchange, in scope) (map[string]part, error) {
 	yields, err := b.split.run(ctx, x.input, in)
 	if err != nil {
 		return nil, err
 	}
-	parts := map[string]part{}
+	parts, told := map[string]part{}, map[string]int{}
 	for _, y := range yields {
-		o, _ := y.(map[string]any)
-		name, _ := o["value"].(string)
-		at := slices.IndexFunc(in.values, func(v any) bool { return strings.EqualFold(fmt.Sprint(v), name) })
-		body, is := o["body"]
-		if at < 0 || !is {
-			return nil, fmt.Errorf("the split gave something that is not about a value that was asked about")
-		}
-		value := fmt.Sprint(in.values[at])
-		if _, again := parts[value]; again {
-			return nil, fmt.Errorf("the split told of a value twice")
-		}
-		one := part{status: x.status}
-		if status, is := o["status"].(int); is {
-			one.status = status
-		}
-		if one.body, err = json.Marshal(body); err != nil {
-			return nil, err
+		value, one, ok := rowOf(y, in.values, x.status)
+		if !ok {
+			continue
 		}
 		parts[value] = one
+		told[value]++
 	}
+	maps.DeleteFunc(parts, func(value string, _ part) bool { return told[value] > 1 })
 	return parts, nil
+}
+
+// rowOf reads one row of a split; false for what is none about a value that was
+// asked about.
+func rowOf(row any, values []any, status int) (value string, one part, ok bool) {
+	o, _ := row.(map[string]any)
+	name, _ := o["value"].(string)
+	content, is := o["body"]
+	value, asked := askedAs(name, values)
+	if !is || !asked {
+		return "", one, false
+	}
+	body, err := json.Marshal(content)
+	if err != nil {
+		return "", one, false
+	}
+	one = part{status: status, body: body}
+	if own, is := o["status"].(int); is {
+		one.status = own
+	}
+	return value, one, true
+}
+
+// askedAs finds the value that a provider may spell in another case.
+func askedAs(name string, values []any) (string, bool) {
+	if slices.Contains(values, any(name)) {
+		return name, true
+	}
+	at := slices.IndexFunc(values, func(v any) bool { return strings.EqualFold(fmt.Sprint(v), name) })
+	if at < 0 {
+		return "", false
+	}
+	return fmt.Sprint(values[at]), true
 }

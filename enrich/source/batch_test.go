@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/stixconv"
@@ -204,5 +205,75 @@ func TestSilenceIsNoAnswer(t *testing.T) {
 		if err != nil || est.Units != want {
 			t.Errorf("%v: %+v, %v", on, est, err)
 		}
+	}
+}
+
+// batched is a definition whose split passes on what it finds, whatever it is.
+func batched(t *testing.T) *Definition {
+	t.Helper()
+	fsys := skeleton(t, "acme")
+	edit(t, fsys, "acme/source.yaml", "# What an answer means.", `    batch:
+      most: 10
+      request: {path: /ips, query: {of: "{values}"}}
+      split: '.body[] | if type == "object" and has("ip") then {value: .ip, body: .} else . end'
+
+# What an answer means.`)
+	fsys["acme/fixtures.yaml"].Data = append(fsys["acme/fixtures.yaml"].Data, `
+batches:
+  - name: two
+    values: [192.0.2.1, 192.0.2.2]
+    request: GET /ips?of=192.0.2.1%2C192.0.2.2
+    status: 200
+    body: two.json
+    basis: inferred
+    classes: [found, server_error]
+`...)
+	fsys["acme/fixtures/two.json"] = &fstest.MapFile{Data: []byte(`[{"ip": "192.0.2.1", "score": 3}]`)}
+	return mustLoad(t, fsys)
+}
+
+// One odd row of an answer about many costs no value that it does not name.
+func TestOddRowsOfABatch(t *testing.T) {
+	const one, two = `{"ip": "192.0.2.1", "score": 3}`, `{"ip": "192.0.2.2", "score": 5}`
+	d := batched(t)
+	for body, want := range map[string]string{
+		one + `,` + two:                            "found found",
+		one + `,{"ip": "192.0.2.7", "score": 1}`:   "found server_error",
+		`null,3,"text",[],{},` + two:               "server_error found",
+		`{"value": "192.0.2.1"},` + two:            "server_error found",
+		`{"ip": 5},{"ip": null},` + one:            "found server_error",
+		one + `,` + two + `,` + one:                "server_error found",
+		two + `,` + one + `,` + two + `,` + two:    "found server_error",
+		one + `,{"value": "192.0.2.1"},` + two:     "found found",
+		`{"value": "192.0.2.1", "body": 0},` + two: "server_error found",
+	} {
+		s, _, count := servingOne(t, d, Config{}, says(200, `[`+body+`]`, "Content-Type", "application/json"))
+		var got []string
+		for _, a := range s.FetchMany(t.Context(), []enrich.Lookup{planOne(t, s, "IPv4-Addr", "192.0.2.1"), planOne(t, s, "IPv4-Addr", "192.0.2.2")}) {
+			got = append(got, a.Class.String())
+		}
+		if strings.Join(got, " ") != want || count.Load() != 1 {
+			t.Errorf("%s: %s in %d calls, not %s", body, got, count.Load(), want)
+		}
+	}
+	// A split that fails as a program says nothing of anyone.
+	s, _, _ := servingOne(t, d, Config{}, says(200, `5`, "Content-Type", "application/json"))
+	for _, a := range s.FetchMany(t.Context(), []enrich.Lookup{planOne(t, s, "IPv4-Addr", "192.0.2.1")}) {
+		if a.Class != enrich.ServerError || a.Err == nil {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// The rows of values that differ in case only go each to its own.
+func TestBatchTellsCaseApart(t *testing.T) {
+	values := []any{"https://c2.example.com/a", "https://c2.example.com/A"}
+	for _, v := range values {
+		if got, ok := askedAs(v.(string), values); !ok || got != v {
+			t.Errorf("%s is taken for %s", v, got)
+		}
+	}
+	if got, ok := askedAs("HTTPS://C2.example.com/a", values); !ok || got != values[0] {
+		t.Errorf("%s", got)
 	}
 }

@@ -11,8 +11,8 @@ import (
 // is up to sixty times its bytes.
 const (
 	maxDepth  = 64
-	maxValues = 200_000
-	maxDigits = 100 // of one number; a certificate's serial has 49
+	maxValues = 500_000 // ten thousand of AbuseIPDB's reports are 250,000
+	maxDigits = 100     // of one number; a certificate's serial has 49
 )
 
 var (

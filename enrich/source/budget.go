@@ -10,7 +10,7 @@ import (
 // What one run of a program may use. The figures are a hundred times what the
 // catalogue's longest mapping needs for an answer with a hundred objects.
 const (
-	maxSteps  = 2_000_000       // instructions; some 60 ms
+	maxSteps  = 5_000_000       // instructions, ten for each value of an answer; some 150 ms
 	maxMade   = 16 << 20        // bytes of text and lists that the program makes
 	maxYields = 20_000          // values that it gives
 	maxRun    = 2 * time.Second // backstop for what counts as one instruction

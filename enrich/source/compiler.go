@@ -31,6 +31,7 @@ type Definition struct {
 	stale   time.Duration
 	tests   fixtures
 	own     bool
+	lines   map[string]int // where its names in the environment stand; "" is the prefix
 }
 
 // lookup is a compiled lookup block.
@@ -53,6 +54,7 @@ type compiler struct {
 	def      *definition
 	library  library
 	problems []Problem
+	lines    map[string]int
 }
 
 func (c *compiler) fail(path []string, format string, args ...any) {
@@ -77,10 +79,13 @@ func (c *compiler) compile() *Definition {
 		c.fail([]string{"tlp"}, "%v", err)
 	}
 	c.checkSettings()
+	c.checkNames()
+	c.checkQuota()
+	d.lines = c.lines
 	for i, a := range b.HTTP.Auth {
 		d.auth = append(d.auth, c.auth(a, "http", "auth", fmt.Sprint(i)))
 	}
-	d.headers = c.pairs(b.HTTP.Headers, "http", "headers")
+	d.headers = c.headers(b.HTTP.Headers, "http", "headers")
 	d.message = c.program(b.Message, "message")
 	d.from = c.program(b.Cache.From, "cache", "from")
 	d.usage = c.program(b.Usage.From, "usage", "from")

@@ -31,7 +31,7 @@ func hostileAnswers(own [][]byte) []hostileAnswer {
 		{"XML", []byte(`<?xml version="1.0"?><error/>`), "text/xml"},
 		{"a deep JSON", []byte(strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), jsonType},
 		{"a deep object", []byte(strings.Repeat(`{"data":`, 5000) + "1" + strings.Repeat("}", 5000)), jsonType},
-		{"a huge list", []byte("[" + strings.Repeat("0,", 300_000) + "0]"), jsonType},
+		{"a huge list", []byte("[" + strings.Repeat("0,", maxValues) + "0]"), jsonType},
 		{"a long number", []byte(strings.Repeat("9", 10_000)), jsonType},
 		{"a long text", []byte(`"` + strings.Repeat("a", 1<<20) + `"`), jsonType},
 		{"bytes", []byte("\x00\xff\xfe\x1f\x8b"), "application/octet-stream"},

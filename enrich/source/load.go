@@ -41,16 +41,26 @@ func load(fsys fs.FS, try bool) (all []*Definition, problems []Problem) {
 	return all, problems
 }
 
-// Folders lists the folders that hold definitions: all but those whose names
-// begin with a dot or an underscore.
+// Folders lists the folders that hold definitions, links to some included: all
+// but those whose names begin with a dot or an underscore.
 func Folders(fsys fs.FS) (names []string, err error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	for _, e := range entries {
-		if e.IsDir() && e.Name()[0] != '.' && e.Name()[0] != '_' {
+		if isFolder(fsys, e) && e.Name()[0] != '.' && e.Name()[0] != '_' {
 			names = append(names, e.Name())
 		}
 	}
 	return names, err
+}
+
+// isFolder follows links. One that leads nowhere counts as a folder, so that
+// somebody is told.
+func isFolder(fsys fs.FS, e fs.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.IsDir()
+	}
+	info, err := fs.Stat(fsys, e.Name())
+	return err != nil || info.IsDir()
 }
 
 // WithOwn loads the operator's own folder beside the sources that ship. A folder
@@ -58,21 +68,55 @@ func Folders(fsys fs.FS) (names []string, err error) {
 // who changed a source does not want the other one asked instead.
 func WithOwn(own fs.FS) ([]*Definition, []Problem) {
 	shipped, problems := Catalogue()
-	mine, bad := Load(own)
-	names, _ := Folders(own)
-	all := slices.DeleteFunc(shipped, func(d *Definition) bool { return slices.Contains(names, d.Name()) })
+	mine, bad := Own(own)
+	all := append(Kept(shipped, own), mine...)
+	slices.SortFunc(all, func(a, b *Definition) int { return strings.Compare(a.Name(), b.Name()) })
+	return all, append(problems, bad...)
+}
+
+// Own loads the operator's own folder.
+func Own(own fs.FS) ([]*Definition, []Problem) {
+	mine, problems := Load(own)
 	for _, d := range mine {
 		d.own = true
 	}
-	all = append(all, mine...)
-	slices.SortFunc(all, func(a, b *Definition) int { return strings.Compare(a.Name(), b.Name()) })
-	return all, append(problems, bad...)
+	return mine, problems
+}
+
+// Kept are the shipped sources that the operator's folder does not replace.
+func Kept(shipped []*Definition, own fs.FS) (kept []*Definition) {
+	names, _ := Folders(own)
+	for _, d := range shipped {
+		if !slices.Contains(names, d.Name()) {
+			kept = append(kept, d)
+		}
+	}
+	return kept
 }
 
 // LoadOne reads the definition in one folder, and tries it.
 func LoadOne(fsys fs.FS, dir string) (*Definition, []Problem) { return loadOne(fsys, dir, true) }
 
 func loadOne(fsys fs.FS, dir string, try bool) (*Definition, []Problem) {
+	d, problems := readOne(fsys, dir, try)
+	return d, fewer(problems)
+}
+
+// maxProblems are told of one source: a mistake in a map may be one in each row
+// of an answer.
+const maxProblems = 20
+
+// fewer counts the problems that are too many to be read.
+func fewer(all []Problem) []Problem {
+	if len(all) <= maxProblems {
+		return all
+	}
+	last := all[maxProblems-1]
+	last.Reason = fmt.Sprintf("and %d more problems", len(all)-maxProblems+1)
+	return append(slices.Clone(all[:maxProblems-1]), last)
+}
+
+func readOne(fsys fs.FS, dir string, try bool) (*Definition, []Problem) {
 	var def definition
 	doc, problems := readYAML(fsys, path.Join(dir, "source.yaml"), sourceSchema, &def)
 	if len(problems) > 0 {

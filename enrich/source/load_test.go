@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -86,6 +88,31 @@ func TestLoadRefuses(t *testing.T) {
 		{src, "(.tags[]? | {op", "(.tags[]? | reduce . as $x (0; . + 1) | {op", "(.tags[]?", "reduce is not available"},
 		{src, "(.tags[]? | {op", "($unbound | {op", "($unbound", "$unbound"},
 		{src, "(.tags[]? | {op", "($__budget | {op", "($__budget", "$__budget is not available"},
+		{src, "env: ACME_API_KEY", "env: OPENCTI_TOKEN", "OPENCTI_TOKEN", "OPENCTI_TOKEN is OpenCTI's or enrichgate's"},
+		{src, "env: ACME_API_KEY", "env: CONNECTORS_KEY", "CONNECTORS_KEY", "begin with CONNECTORS_"},
+		{src, "env: ACME_API_KEY", "env: HTTP_PROXY", "HTTP_PROXY", "HTTP_PROXY is the machine's"},
+		{src, "env: ACME_API_KEY", "env: AWS_SECRET_ACCESS_KEY", "AWS_SECRET", "the key of something else: begin it with ACME_"},
+		{src, "env: ACME_API_KEY", "env: ACME_TIMEOUT", "ACME_TIMEOUT", "ACME_TIMEOUT is a setting that every source has already"},
+		{src, "env: ACME #", "env: MQ #", "env: MQ #", "MQ is OpenCTI's or enrichgate's"},
+		{src, "env: ACME #", "env: HTTP #", "env: HTTP #", "HTTP_ begins HTTP_PROXY"},
+		{src, "max_age_days: {type: int", "max_age_days: {env: ENRICHGATE_ADMIN_TOKEN, type: int", "ENRICHGATE_ADMIN_TOKEN", "begin with ENRICHGATE_"},
+		{src, "max_age_days: {type: int", "max_age_days: {env: ACME_API_KEY, type: int", "env: ACME_API_KEY, type", "ACME_API_KEY is a secret already"},
+		{src, "max_age_days: {type: int", "max_age_days: {env: ACME_API_KEY_FILE, type: int", "ACME_API_KEY_FILE", "the file of a secret already"},
+		{src, "  params:\n", "  params:\n    timeout: {type: int, default: 3, title: T}\n", "timeout:", "a parameter cannot be called timeout: that is a setting that every source has already"},
+		{src, "  params:\n", "  params:\n    quota: {type: int, default: 3, title: T}\n", "quota: {", "a parameter cannot be called quota"},
+		{src, "  params:\n", "  params:\n    cost_ip: {type: int, default: 3, title: T}\n", "cost_ip:", "a parameter cannot be called cost_ip"},
+		{src, "  params:\n", "  params:\n    api_key: {type: int, default: 3, title: T}\n", "api_key: {type", "a parameter cannot be called api_key: that is a secret already"},
+		{src, "  params:\n", "    enabled: {env: ACME_SWITCH, title: T}\n  params:\n", "enabled:", "a secret cannot be called enabled"},
+		{src, "  params:\n", "    spare: {env: ACME_SPARE, title: T}\n  params:\n", "spare:", "nothing sends the secret spare"},
+		{src, "  params:\n", "  aliases:\n    OPENCTI_TOKEN: ACME_API_KEY\n  params:\n", "OPENCTI_TOKEN", "OPENCTI_TOKEN is OpenCTI's"},
+		{src, "quota: 1000/day", "quota: search:100/day,1000/day", "search:100", "search:100/day: no lookup has the bucket search"},
+		{src, "name: X-Api-Key", `name: "X-Api-Key:"`, "X-Api-Key:", `"X-Api-Key:" cannot be the name of a header`},
+		{src, "name: X-Api-Key", "name: X Api Key", "X Api Key", "cannot be the name of a header"},
+		{src, "name: X-Api-Key", "name: host", "name: host", "the header host is not a definition's to set"},
+		{src, "  auth:\n", "  headers:\n    Content-Length: \"3\"\n  auth:\n", "Content-Length", "the header Content-Length is not a definition's to set"},
+		{src, "  auth:\n", "  headers:\n    X-Client: \"a\\nb\"\n  auth:\n", "X-Client", "holds what cannot be sent in one"},
+		{src, `path: "/ip/{value}"`, "path: /x\n      headers: {\"Accept Language\": en}", "Accept Language", "cannot be the name of a header"},
+		{src, `"{secrets.api_key}"`, "3f1c9a0b5d7e4c2a8b6f", "3f1c9a0b5d7e4c2a8b6f", "the same for everybody"},
 		{fix, "class: found\n", "class: not_found\n", "class: not_found", "found: the rules say found"},
 		{fix, "request: GET /ip/192.0.2.10?days=90", "request: GET /ip/192.0.2.10", "request:", `asks "GET /ip/192.0.2.10?days=90"`},
 		{fix, "body: found.json", "body: nowhere.json", "nowhere", "cannot be read"},
@@ -197,6 +224,48 @@ func TestOwnSourcesReplaceShippedOnes(t *testing.T) {
 		if d.Name() == "virustotal" {
 			t.Error("the shipped source came back")
 		}
+	}
+}
+
+// One mistake is one line, and one that is made in each row is not a thousand.
+func TestProblemsAreFew(t *testing.T) {
+	fsys := skeleton(t, "acme")
+	edit(t, fsys, "acme/source.yaml", `value: "{secrets.api_key}"`, `value: {secrets.api_key}`)
+	if _, problems := Load(fsys); len(problems) != 1 || !strings.Contains(problems[0].Reason, "got object, want string (a text that begins with { must be in quotes)") {
+		t.Errorf("%v", problems)
+	}
+	fsys = skeleton(t, "acme")
+	edit(t, fsys, "acme/source.yaml", `{op: "label", value: .}`, `(range(3000) | {op: "label", value: {}})`)
+	_, problems := Load(fsys)
+	if n := len(problems); n != maxProblems || !strings.HasPrefix(problems[n-1].Reason, "and ") || problems[n-1].File != "acme/fixtures.yaml" {
+		t.Errorf("%d problems: %.500v", len(problems), problems)
+	}
+}
+
+// A link to a folder is one, and one that leads nowhere is told of.
+func TestLinkedFolders(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	if err := os.CopyFS(elsewhere, skeleton(t, "acme")); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"acme": filepath.Join(elsewhere, "acme"), "gone": filepath.Join(elsewhere, "gone"), "file": filepath.Join(elsewhere, "acme", "source.yaml"), "..data": elsewhere} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, problems := Load(os.DirFS(dir))
+	if len(all) != 1 || all[0].Name() != "acme" || len(problems) != 1 || problems[0].File != "gone/source.yaml" {
+		t.Errorf("%d definitions, %v", len(all), problems)
+	}
+}
+
+// Limits of the usual key may be of one kind of calls.
+func TestQuotaOfABucket(t *testing.T) {
+	fsys := skeleton(t, "acme")
+	edit(t, fsys, "acme/source.yaml", "quota: 1000/day", "quota: report:100/day,1000/day")
+	edit(t, fsys, "acme/source.yaml", "  - id: ip\n", "  - id: ip\n    bucket: report\n")
+	if s := mustLoad(t, fsys).Settings(); s.Quota != "report:100/day,1000/day" || len(s.Buckets) != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 

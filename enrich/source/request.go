@@ -33,7 +33,7 @@ type pair struct {
 func (c *compiler) request(b requestBlock, path ...string) request {
 	r := request{method: b.Method, path: c.template(b.Path, append(path, "path")...)}
 	r.query = c.pairs(b.Query, append(path, "query")...)
-	r.headers = c.pairs(b.Headers, append(path, "headers")...)
+	r.headers = c.headers(b.Headers, append(path, "headers")...)
 	r.form = c.pairs(b.Form, append(path, "form")...)
 	r.json = c.leaves(b.JSON, append(path, "json")...)
 	if r.method == "" {

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -51,7 +52,7 @@ func (d *document) checkSchema(schema *jsonschema.Schema, content any) (problems
 	printer := message.NewPrinter(language.English)
 	var walk func(*jsonschema.ValidationError)
 	walk = func(e *jsonschema.ValidationError) {
-		for _, cause := range e.Causes {
+		for _, cause := range likeliest(e) {
 			walk(cause)
 		}
 		if len(e.Causes) > 0 {
@@ -68,11 +69,41 @@ func (d *document) checkSchema(schema *jsonschema.Schema, content any) (problems
 		if n := len(e.InstanceLocation); n > 0 {
 			where = e.InstanceLocation[n-1]
 		}
-		problems = append(problems, d.problem(e.InstanceLocation, "%s: %s", where, e.ErrorKind.LocalizedString(printer)))
+		problems = append(problems, d.problem(e.InstanceLocation, "%s: %s%s", where, e.ErrorKind.LocalizedString(printer), hint(e)))
 	}
 	walk(invalid)
 	if len(problems) == 0 {
 		problems = append(problems, d.problem(nil, "%s", fmt.Sprint(err)))
 	}
 	return problems
+}
+
+// likeliest are the causes of a fault. Where a value fits none of several forms,
+// they are those of the forms that it misses least: nobody meant the others.
+func likeliest(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
+	if _, forms := e.ErrorKind.(*fault.OneOf); !forms || len(e.Causes) == 0 {
+		return e.Causes
+	}
+	least := faults(slices.MinFunc(e.Causes, func(a, b *jsonschema.ValidationError) int { return faults(a) - faults(b) }))
+	return slices.DeleteFunc(slices.Clone(e.Causes), func(cause *jsonschema.ValidationError) bool { return faults(cause) > least })
+}
+
+// faults counts what is wrong.
+func faults(e *jsonschema.ValidationError) int {
+	if len(e.Causes) == 0 {
+		return 1
+	}
+	n := 0
+	for _, cause := range e.Causes {
+		n += faults(cause)
+	}
+	return n
+}
+
+// hint says what makes a mapping of what was meant as a text.
+func hint(e *jsonschema.ValidationError) string {
+	if t, is := e.ErrorKind.(*fault.Type); is && t.Got == "object" && slices.Contains(t.Want, "string") {
+		return ` (a text that begins with { must be in quotes)`
+	}
+	return ""
 }

@@ -159,15 +159,37 @@ func (c *compiler) checkSettings() {
 // that the provider's own count is asked from.
 func (c *compiler) checkSecrets(d *Definition) {
 	for i, l := range d.lookups {
-		for _, t := range l.request.templates() {
-			if len(t.names("secrets")) > 0 {
-				c.fail([]string{"lookups", strconv.Itoa(i), "request"}, "a secret belongs under http.auth, not into a request")
-			}
+		if l.request.asks("secrets") {
+			c.fail([]string{"lookups", strconv.Itoa(i), "request"}, "a secret belongs under http.auth, not into a request")
+		}
+		if l.batch != nil && l.batch.request.asks("secrets") {
+			c.fail([]string{"lookups", strconv.Itoa(i), "batch", "request"}, "a secret belongs under http.auth, not into a request")
 		}
 	}
 	for _, p := range d.headers {
 		if len(p.text.names("secrets")) > 0 {
 			c.fail([]string{"http", "headers", p.name}, "a secret belongs under http.auth")
+		}
+	}
+	c.checkUnused(d)
+}
+
+// checkUnused refuses secrets that operators would have to give for nothing.
+func (c *compiler) checkUnused(d *Definition) {
+	var used []string
+	for _, a := range d.auth {
+		for _, t := range a.templates() {
+			used = append(used, t.names("secrets")...)
+		}
+	}
+	if d.report != nil {
+		for _, t := range d.report.templates() {
+			used = append(used, t.names("secrets")...)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.def.Settings.Secrets)) {
+		if !slices.Contains(used, name) {
+			c.fail([]string{"settings", "secrets", name}, "nothing sends the secret %s: write {secrets.%[1]s} under http.auth", name)
 		}
 	}
 }

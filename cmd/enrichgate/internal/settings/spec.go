@@ -114,7 +114,9 @@ func (s SourceSpec) prefix() string {
 func (s SourceSpec) Names() []string {
 	names := []string{s.Name}
 	for _, r := range sourceRows(s) {
-		names = append(append(names, r.Name), r.Aliases...)
+		for _, name := range append([]string{r.Name}, r.Aliases...) {
+			names = append(names, withFile(name, r.Secret, "_FILE")...)
+		}
 	}
 	return names
 }
@@ -136,9 +138,9 @@ func (s SourceSpec) takes(name string) bool {
 
 // Stray is an alias of no setting of the source, empty when there is none.
 func (s SourceSpec) Stray() string {
-	names := s.Names()
+	rows := sourceRows(s)
 	for _, alias := range slices.Sorted(maps.Keys(s.Aliases)) {
-		if !slices.Contains(names, s.Aliases[alias]) {
+		if !slices.ContainsFunc(rows, func(r row) bool { return r.Name == s.Aliases[alias] }) {
 			return alias
 		}
 	}
