@@ -10,11 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrMisplaced means that the ledger's file was removed or replaced. Nothing may
+// be spent until it is back in its place.
+var ErrMisplaced = errors.New("the ledger's file is not in its place")
+
 // misplaced says that the path does not lead to the open file. What is written
 // to a file that was removed succeeds, and is gone at the next start.
 type misplaced string
 
 func (m misplaced) Error() string { return string(m) }
+
+// Is makes it an ErrMisplaced.
+func (m misplaced) Is(target error) bool { return target == ErrMisplaced }
 
 // pin holds the file open until Close, beside the database that mend closes: as
 // long as it is, no other file has its number.

@@ -34,7 +34,7 @@ func refusedAway(t *testing.T, l *Ledger) {
 		!strings.Contains(err.Error(), "ledger.db is not the file that was opened: it was removed or replaced") {
 		t.Fatalf("reserved in a file that is away: %v", err)
 	}
-	if err := l.Healthy(); !errors.Is(err, ErrNotDurable) {
+	if err := l.Healthy(); !errors.Is(err, ErrNotDurable) || !errors.Is(err, ErrMisplaced) {
 		t.Fatalf("healthy: %v", err)
 	}
 }

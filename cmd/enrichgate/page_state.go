@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/enrichgate/enrichgate/cmd/enrichgate/internal/settings"
 	"github.com/enrichgate/enrichgate/dashboards"
+	"github.com/enrichgate/enrichgate/enrich"
 	"github.com/enrichgate/enrichgate/enrich/opencti"
 	"github.com/enrichgate/enrichgate/quota"
 )
@@ -222,27 +224,45 @@ func (b *pageBackend) health() []dashboards.Check {
 	}
 	if err := b.app.ledger.Healthy(); err != nil {
 		ledger.Level, ledger.Says, ledger.Advice = dashboards.Bad, err.Error(), "Nothing is spent until the disk takes a write again: "+room
+		if errors.Is(err, quota.ErrMisplaced) {
+			ledger.Advice = "Nothing is spent. Bring the file back, or restart with a backup: a new ledger knows only what OpenCTI was told last."
+		}
 	}
 	all := []dashboards.Check{ledger}
 	for _, s := range b.connectors.states() {
 		all = append(all, openctiCheck(s), messagesCheck(s))
 	}
+	usage := map[string]quota.Usage{}
+	for _, u := range b.app.ledger.Usage() {
+		usage[u.Source] = u
+	}
 	for _, s := range b.app.settings().Enabled() {
-		g := b.app.gateways[s.Spec.Name]
-		if g == nil {
-			continue
+		if g := b.app.gateways[s.Spec.Name]; g != nil {
+			all = append(all, sourceCheck(s.Spec.Title, g, usage[s.Spec.Name]))
 		}
-		c := dashboards.Check{Name: s.Spec.Title, Says: "asked when needed"}
-		if why, _ := g.Circuit(); why != "" {
-			c.Level, c.Says, c.Advice = dashboards.Bad, "left alone for a moment: "+why, "Kept answers are served meanwhile. Check the key, and the provider's status page."
-		}
-		all = append(all, c)
 	}
 	if n := b.app.cache.Stats().WriteErrors; n > 0 {
 		all = append(all, dashboards.Check{Name: "cache", Level: dashboards.Warn, Says: fmt.Sprintf("%d writes failed", n),
 			Advice: "Answers that cannot be kept are paid for again: " + room})
 	}
 	return all
+}
+
+// sourceCheck says whether a source is asked, and what keeps it from that.
+func sourceCheck(title string, g *enrich.Gateway, u quota.Usage) dashboards.Check {
+	c := dashboards.Check{Name: title, Says: "asked when needed"}
+	for _, w := range u.Windows {
+		if w.Limit > 0 && w.Remaining == 0 {
+			c.Level, c.Says, c.Advice = dashboards.Warn, "its quota of this "+w.Window+" is used up", "Kept answers are served meanwhile, past their time too."
+		}
+	}
+	if u.Paused != nil {
+		c.Level, c.Says, c.Advice = dashboards.Warn, "paused by "+u.Paused.By+": "+u.Paused.Reason, "Kept answers are served meanwhile."
+	}
+	if why, _ := g.Circuit(); why != "" {
+		c.Level, c.Says, c.Advice = dashboards.Bad, "left alone for a moment: "+why, "Kept answers are served meanwhile. Check the key, and the provider's status page."
+	}
+	return c
 }
 
 func openctiCheck(s opencti.State) dashboards.Check {
