@@ -136,6 +136,8 @@ func FuzzMirror(f *testing.F) {
 	f.Add("/proxy/et/v1//ips/198.51.100.7/reputation?x=1")
 	f.Add("/proxy/et/../../etc/passwd")
 	f.Add("/proxy/et/%2e%2e/%2f")
+	f.Add("/proxy/et/%2f")
+	f.Add("/proxy/et/a%2f/")
 	f.Fuzz(func(t *testing.T, target string) {
 		r, err := http.NewRequest(http.MethodGet, target, nil)
 		if err != nil {

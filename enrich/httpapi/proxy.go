@@ -113,16 +113,14 @@ func match(p Proxied, r *http.Request) (enrich.Lookup, error) {
 }
 
 // slashTwin is the request with a slash at the end of its path if it has none,
-// and without one if it has.
+// and without one if it has. An escaped slash is part of a segment.
 func slashTwin(r *http.Request) *http.Request {
-	twin := func(path string) string {
-		if plain, ok := strings.CutSuffix(path, "/"); ok {
-			return plain
-		}
-		return path + "/"
-	}
 	u, m := *r.URL, *r
-	u.Path, u.RawPath = twin(u.Path), twin(u.RawPath)
+	if strings.HasSuffix(u.EscapedPath(), "/") {
+		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
+	} else {
+		u.Path, u.RawPath = u.Path+"/", u.RawPath+"/"
+	}
 	m.URL = &u
 	return &m
 }
