@@ -214,7 +214,8 @@ func decodeAnswer(operation string, status int, raw []byte, out any) error {
 	if err != nil && status == http.StatusRequestEntityTooLarge {
 		return &APIError{Operation: operation, Code: codeTooLarge, Message: "the request is larger than the platform takes"}
 	}
-	empty := len(envelope.Data) == 0 || string(envelope.Data) == "null" || string(envelope.Data) == "{}"
+	// Where nothing is read of it, an empty object will do, as for the Python client.
+	empty := len(envelope.Data) == 0 || string(envelope.Data) == "null" || out != nil && string(envelope.Data) == "{}"
 	if err != nil || empty && len(envelope.Errors) == 0 || isAway(status) {
 		return &unavailableError{operation: operation, sent: true, answered: true, late: status == http.StatusGatewayTimeout,
 			err: fmt.Errorf("HTTP status %d without a GraphQL answer", status)}

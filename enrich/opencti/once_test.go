@@ -25,7 +25,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{200, `{"data":{"playbookStepExecution":true}}`, "ok"},
 		{200, `{"data":{"workEdit":null}}`, "ok"},
 		{200, `{"data":null}`, "away"},
-		{200, `{"data":{}}`, "away"},
+		{200, `{"data":{}}`, "ok"}, // nothing was to be read
 		{200, `{}`, "away"},
 		{200, `<html>`, "away"},
 		{502, `<html>`, "away"},
