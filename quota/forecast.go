@@ -64,6 +64,23 @@ func (w *window) pace(rate func(units int64, from time.Time) float64) float64 {
 	return max(rate(own, began), rate(w.used-own, w.start))
 }
 
+// burn is how fast the window is used, in shares of the pace that uses its limit
+// from start to reset. A hundredth of the window is too early to say.
+func (w *window) burn(limit int64, now instant) *float64 {
+	length := w.end.Sub(w.start)
+	early := func(from time.Time) bool { return now.wall.Sub(from)*100 < length }
+	elsewhere := w.used > w.own() && !early(w.start)
+	if w.limit.Rolling || limit == 0 || early(w.began()) && !elsewhere {
+		return nil
+	}
+	return new(w.pace(func(units int64, from time.Time) float64 {
+		if early(from) {
+			return 0
+		}
+		return float64(units) / float64(limit) * float64(length) / float64(now.wall.Sub(from))
+	}))
+}
+
 // began is from when on there are books of the window: its start, unless the
 // first unit ever came clearly later.
 func (w *window) began() time.Time {

@@ -3,6 +3,7 @@ package quota
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -61,45 +62,72 @@ func units(n int64) error {
 	return nil
 }
 
-// SetUsed says how much of a source's window is used, whatever was counted. It
-// may raise or lower what remains.
+// Adjustment is what an order changes of a window; what is nil or absent stays.
+type Adjustment struct {
+	// Used is how much of it is used, whatever was counted. It may raise or lower
+	// what remains.
+	Used *int64
+	// Limit replaces the limit until the window's next reset (of a rolling window:
+	// for one period from now), and Floors what triggers must leave of it.
+	Limit  *int64
+	Floors map[Trigger]int64
+}
+
+func (c Adjustment) validate() error {
+	all := slices.Collect(maps.Values(c.Floors))
+	for _, n := range []*int64{c.Used, c.Limit} {
+		if n != nil {
+			all = append(all, *n)
+		}
+	}
+	slices.Sort(all)
+	switch {
+	case len(all) == 0:
+		return refuse("nothing to change: give a limit, what is used, or floors")
+	case c.Limit != nil && *c.Limit == 0:
+		return refuse("a limit is at least 1; to stop a source, pause it")
+	case all[0] < 0:
+		return units(all[0])
+	}
+	return units(all[len(all)-1])
+}
+
+// Adjust changes a source's window, all of it or nothing.
+func (l *Ledger) Adjust(source, window string, c Adjustment, o Order) error {
+	return l.order(source, o, func(t *transaction, a *account) error {
+		w, err := a.mustWindow(window)
+		if err == nil {
+			err = c.validate()
+		}
+		if err == nil && c.Used != nil {
+			err = t.correct(a, w, *c.Used, Entry{Kind: KindSetUsed, By: o.By, Reason: o.Reason})
+		}
+		if err != nil {
+			return err
+		}
+		if c.Limit != nil {
+			t.note(a, w, Entry{Kind: KindSetLimit, Limit: *c.Limit, Until: w.until(t.now), By: o.By, Reason: o.Reason})
+		}
+		for _, of := range slices.Sorted(maps.Keys(c.Floors)) {
+			t.note(a, w, Entry{Kind: KindSetFloor, Trigger: of.String(), Units: c.Floors[of], Until: w.until(t.now), By: o.By, Reason: o.Reason})
+		}
+		return nil
+	})
+}
+
+// SetUsed is an Adjustment of what is used.
 func (l *Ledger) SetUsed(source, window string, used int64, o Order) error {
-	return l.order(source, o, func(t *transaction, a *account) error {
-		w, err := a.mustWindow(window)
-		if err := errors.Join(err, units(used)); err != nil {
-			return err
-		}
-		return t.correct(a, w, used, Entry{Kind: KindSetUsed, By: o.By, Reason: o.Reason})
-	})
+	return l.Adjust(source, window, Adjustment{Used: &used}, o)
 }
 
-// SetLimit replaces a source's limit until the window's next reset (a rolling
-// window: for one period from now).
+// SetLimit is an Adjustment of the limit.
 func (l *Ledger) SetLimit(source, window string, limit int64, o Order) error {
-	return l.order(source, o, func(t *transaction, a *account) error {
-		w, err := a.mustWindow(window)
-		if err := errors.Join(err, units(limit)); err != nil {
-			return err
-		}
-		if limit == 0 {
-			return refuse("a limit is at least 1; to stop a source, pause it")
-		}
-		t.note(a, w, Entry{Kind: KindSetLimit, Limit: limit, Until: w.until(t.now), By: o.By, Reason: o.Reason})
-		return nil
-	})
+	return l.Adjust(source, window, Adjustment{Limit: &limit}, o)
 }
 
-// SetFloor replaces, in units and until the window's next reset, what a trigger
-// must leave of a source's window.
+// SetFloor is an Adjustment of one floor.
 func (l *Ledger) SetFloor(source, window string, of Trigger, floor int64, o Order) error {
-	return l.order(source, o, func(t *transaction, a *account) error {
-		w, err := a.mustWindow(window)
-		if err := errors.Join(err, units(floor)); err != nil {
-			return err
-		}
-		t.note(a, w, Entry{Kind: KindSetFloor, Trigger: of.String(), Units: floor, Until: w.until(t.now), By: o.By, Reason: o.Reason})
-		return nil
-	})
+	return l.Adjust(source, window, Adjustment{Floors: map[Trigger]int64{of: floor}}, o)
 }
 
 // Pause stops a source's spending until a time, or until Resume when that is zero.

@@ -59,6 +59,9 @@ type WindowUsage struct {
 	Outside   int64            `json:"outside"`
 	// Reported is the provider's own count as it was last told.
 	Reported *Reported `json:"reported,omitempty"`
+	// Burn is how fast it is used: 1 is the pace that uses the limit from start to
+	// reset; nil while it is too early to say, and for rolling windows.
+	Burn *float64 `json:"burn,omitempty"`
 	// Forecast says when the window will run out; nil when it will not, or when
 	// too little is known.
 	Forecast *Forecast `json:"forecast,omitempty"`
@@ -115,7 +118,7 @@ func (a *account) usage(name string, now instant, last time.Time) Usage {
 				wu.Reported = r
 			}
 		}
-		wu.Forecast = a.forecast(&p, now)
+		wu.Burn, wu.Forecast = p.burn(wu.Limit, now), a.forecast(&p, now)
 		u.Windows = append(u.Windows, wu)
 	}
 	if p := a.pause; p != nil && p.holds(now) {

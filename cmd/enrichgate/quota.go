@@ -57,9 +57,7 @@ type windowQuota struct {
 	Pending   int64            `json:"pending"`
 	Remaining int64            `json:"remaining"`
 	ResetsAt  time.Time        `json:"resets_at"`
-	StartsAt  time.Time        `json:"starts_at"`
-	Since     time.Time        `json:"since"`
-	Outside   int64            `json:"outside"`
+	Burn      *float64         `json:"burn"`
 	Rolling   bool             `json:"rolling"`
 	Floors    map[string]int64 `json:"floors"`
 	Forecast  *struct {
@@ -152,7 +150,7 @@ func (q quotaShowCmd) print(env *environment, sources []sourceQuota, now time.Ti
 	}
 	for _, s := range sources {
 		for _, u := range s.Windows {
-			err := w.Row(s.Source, u.Window, units64(u.Limit), units64(u.Used), units64(u.Pending), u.left(), u.burn(now),
+			err := w.Row(s.Source, u.Window, units64(u.Limit), units64(u.Used), units64(u.Pending), u.left(), u.burn(),
 				u.resets(now), u.ends(now), u.Rolling, s.Spent, s.Uncertain, s.state(now), u.floors())
 			if err != nil {
 				return err
@@ -195,25 +193,11 @@ func (w windowQuota) floors() output.Cell {
 
 // burn is how fast the window is used: 1 is the pace that uses the limit from
 // start to reset.
-func (w windowQuota) burn(now time.Time) output.Cell {
-	length := w.ResetsAt.Sub(w.StartsAt)
-	since, used, elsewhere := w.StartsAt, w.Used, int64(0)
-	if w.Since.After(w.StartsAt) {
-		// Nothing is known of before; what was used elsewhere had the whole window.
-		elsewhere = max(0, w.Outside)
-		since, used = w.Since, w.Used-elsewhere
-	}
-	early := func(since time.Time) bool { return now.Sub(since)*100 < length }
-	if w.Rolling || w.Limit == 0 || w.StartsAt.IsZero() || early(since) && (elsewhere == 0 || early(w.StartsAt)) {
+func (w windowQuota) burn() output.Cell {
+	if w.Burn == nil {
 		return output.Cell{} // too early to say
 	}
-	of := func(units int64, since time.Time) float64 {
-		if early(since) {
-			return 0
-		}
-		return float64(units) / float64(w.Limit) * float64(length) / float64(now.Sub(since))
-	}
-	burn := max(of(used, since), of(elsewhere, w.StartsAt))
+	burn := *w.Burn
 	c := output.Cell{Value: float64(int(burn*100)) / 100, Text: fmt.Sprintf("%.1f", burn)}
 	if burn > 1 {
 		c.Ink = output.Yellow

@@ -2,10 +2,7 @@ package httpapi
 
 import (
 	"errors"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/enrichgate/enrichgate/enrich"
@@ -77,58 +74,9 @@ func (a *API) limits(w http.ResponseWriter, r *http.Request, who caller) {
 			}
 			floors[t] = units
 		}
-		if err := a.checkLimits(source, o); err != nil {
-			return err
-		}
-		by := quota.Order{By: who.name, Reason: o.Reason}
-		var err error
-		if o.Limit != nil {
-			err = a.cfg.Ledger.SetLimit(source, o.Window, *o.Limit, by)
-		}
-		if err == nil && o.Used != nil {
-			err = a.cfg.Ledger.SetUsed(source, o.Window, *o.Used, by)
-		}
-		for _, t := range quota.Triggers() {
-			if units, ok := floors[t]; ok && err == nil {
-				err = a.cfg.Ledger.SetFloor(source, o.Window, t, units, by)
-			}
-		}
-		return err
+		change := quota.Adjustment{Limit: o.Limit, Used: o.Used, Floors: floors}
+		return a.cfg.Ledger.Adjust(source, o.Window, change, quota.Order{By: who.name, Reason: o.Reason})
 	})
-}
-
-// checkLimits says why an order could not be followed to its end. The ledger
-// refuses the same, but one change at a time, with those before it made.
-func (a *API) checkLimits(source string, o LimitOrder) error {
-	const mostUnits = 1 << 50 // the ledger's
-	if o.Limit == nil && o.Used == nil && len(o.Floors) == 0 {
-		return bad("nothing to change: give limit, used or floors")
-	}
-	if strings.TrimSpace(o.Reason) == "" {
-		return bad("a reason is needed")
-	}
-	if windows := windowNames(a.windows(source)); !slices.Contains(windows, o.Window) {
-		return bad("no window %.80q; there are: %s", o.Window, strings.Join(windows, ", "))
-	}
-	if o.Limit != nil && (*o.Limit < 1 || *o.Limit > mostUnits) {
-		return bad("limit: %d units: a limit is at least 1 and at most %d; to stop a source, pause it", *o.Limit, int64(mostUnits))
-	}
-	if o.Used != nil && (*o.Used < 0 || *o.Used > mostUnits) {
-		return bad("used: %d is not between 0 and %d units", *o.Used, int64(mostUnits))
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Floors)) {
-		if units := o.Floors[name]; units < 0 || units > mostUnits {
-			return bad("floors: %s: %d is not between 0 and %d units", name, units, int64(mostUnits))
-		}
-	}
-	return nil
-}
-
-func windowNames(windows []quota.WindowUsage) (names []string) {
-	for _, w := range windows {
-		names = append(names, w.Window)
-	}
-	return names
 }
 
 // steer follows an order of an admin, who gives a reason: it is in the audit
