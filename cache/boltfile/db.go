@@ -111,13 +111,7 @@ func (db *DB) touch() (sum byte) {
 // Close is bbolt's, but gives up a file whose locks are not to be had: another
 // can open it then, while its map stays until the process ends.
 func (db *DB) Close() error {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	var err error
-	if db.meta != nil {
-		err = unix.Munmap(db.meta)
-		db.meta = nil
-	}
+	err := db.unmap()
 	if !db.stuck.Load() {
 		return errors.Join(err, db.DB.Close())
 	}
@@ -129,6 +123,18 @@ func (db *DB) Close() error {
 	case <-time.After(closePatience):
 		return errors.Join(err, db.letGo())
 	}
+}
+
+// unmap lets go of our own map. Whoever reads on gets bbolt's word that the file
+// is closed.
+func (db *DB) unmap() (err error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.meta != nil {
+		err = unix.Munmap(db.meta)
+		db.meta = nil
+	}
+	return err
 }
 
 // letGo closes the file behind bbolt's back. A map of it would keep the lock.

@@ -143,13 +143,18 @@ func (a *access) do(ctx context.Context, r request) (*http.Response, error) {
 	return nil, coded(p)
 }
 
-// unanswered says why there was no answer. The address in a *url.Error is none:
-// the transport puts in the real one.
-func (a *access) unanswered(ctx context.Context, err error) error {
-	var of *url.Error
-	if errors.As(err, &of) {
-		err = of.Err
+// withoutAddress is an error of net/http without the address that it names, which
+// is none: the transport puts in the real one.
+func withoutAddress(err error) error {
+	if of, ok := errors.AsType[*url.Error](err); ok {
+		return of.Err
 	}
+	return err
+}
+
+// unanswered says why there was no answer.
+func (a *access) unanswered(ctx context.Context, err error) error {
+	err = withoutAddress(err)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return errors.New("no answer within --timeout")

@@ -43,11 +43,7 @@ func (d *daemon) get(ctx context.Context, path string, query url.Values, accept 
 	req.Header.Set("Accept", accept)
 	resp, err := d.client.Do(req)
 	if err != nil {
-		var of *url.Error
-		if errors.As(err, &of) {
-			err = of.Err // without an address, which is none
-		}
-		return nil, fmt.Errorf("asking the running enrichgate (process %d): %w", d.holder.PID, err)
+		return nil, fmt.Errorf("asking the running enrichgate (process %d): %w", d.holder.PID, withoutAddress(err))
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err = errors.Join(err, resp.Body.Close()); err != nil {

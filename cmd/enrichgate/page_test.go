@@ -1,14 +1,18 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/enrichgate/enrichgate/quota"
 )
@@ -150,5 +154,42 @@ func TestPageOfTheRealDaemon(t *testing.T) {
 	}
 	if strings.Contains(w.see("/sources"), apiKey) {
 		t.Error("the key is on the page")
+	}
+}
+
+// The health page says what keeps a source from being asked, and what to do when
+// the ledger's file is gone.
+func TestPageOfATroubledDaemon(t *testing.T) {
+	b := newBench(t)
+	w := newBrowser(t, b)
+	w.send("/sign-in", url.Values{"token": {httpToken}, "name": {"An Operator"}, "to": {"/"}})
+	order := quota.Order{By: "test", Reason: "a test of the page"}
+	shows := func(want string) {
+		t.Helper()
+		if said := w.see("/health"); !strings.Contains(said, want) {
+			t.Errorf("no %q: %.3000s", want, said)
+		}
+	}
+	const source = "proofpoint_et_intelligence"
+	shows("asked when needed")
+	if err := b.ledger.SetUsed(source, "month", 10000, order); err != nil {
+		t.Fatal(err)
+	}
+	shows("its quota of this month is used up")
+	if err := b.ledger.Pause(source, time.Time{}, order); err != nil {
+		t.Fatal(err)
+	}
+	shows("paused by test: a test of the page")
+
+	path := filepath.Join(b.dir.path, "ledger.db")
+	if err := os.Rename(path, path+".aside"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.ledger.SetUsed(source, "month", 1, order); !errors.Is(err, quota.ErrMisplaced) {
+		t.Errorf("an order without a file: %v", err)
+	}
+	shows("Bring the file back")
+	if err := os.Rename(path+".aside", path); err != nil { // or it could not be closed well
+		t.Fatal(err)
 	}
 }
