@@ -152,13 +152,18 @@ func (c *Connector) callback(work context.Context, slots chan struct{}, w http.R
 	defer cancel()
 	select {
 	case slots <- struct{}{}:
-		defer func() { <-slots }()
 	case <-ctx.Done():
 		reply(w, http.StatusServiceUnavailable, "error", "Too many messages in hand")
 		return
 	}
-	// The worker does not say that it posts again; the journal knows.
-	if err := c.consumeSafely(ctx, delivery{body: body, how: redelivered}, callbackPublisher{c}); err != nil {
+	free := sync.OnceFunc(func() { <-slots })
+	defer free()
+	in := delivery{
+		body: body, how: redelivered, // the worker does not say that it posts again; the journal knows
+		// Whoever ends us need not wait for the platform's word: see crew.
+		leave: func() { context.AfterFunc(work, free) },
+	}
+	if err := c.consumeSafely(ctx, in, callbackPublisher{c}); err != nil {
 		c.metrics.message(messageReturned)
 		c.log.Warn("a message is given back and will come again", "error", err)
 		reply(w, http.StatusServiceUnavailable, "error", "Error processing message")

@@ -1,9 +1,12 @@
 package opencti
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -179,5 +182,92 @@ func TestASlowStepOutlivesItsSession(t *testing.T) {
 	}, "all is done with")
 	if n := len(w.platform.Steps(step)); n != 1 || asked.Load() != 1 {
 		t.Errorf("the step was answered %d times, asked %d times", n, asked.Load())
+	}
+}
+
+// The same where messages are posted: who stops us does not wait for the step.
+func TestASlowStepOutlivesItsListener(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, openctitest.StartPlatform(t, sandbox.Options{CallbackDelay: 10 * time.Millisecond}))
+	slow := make(chan struct{})
+	defer close(slow)
+	asked := stepFault(w, sandbox.Fault{After: true, Hang: slow})
+	c := w.config("connector")
+	address := freeAddress(t)
+	c.ListenProtocol, c.QueueProtocol, c.CallbackURI = ProtocolAPI, ProtocolAPI, "http://"+address+"/api/callback"
+	c.Callback = CallbackConfig{Listen: address, Path: "/api/callback"}
+	c.ShutdownTimeout = time.Second
+	_, stop := w.run(c)
+	w.platform.AddEntity(host(1))
+	if _, err := w.platform.Playbook(openctitest.Context(t), host(1).ID); err != nil {
+		t.Fatal(err)
+	}
+	openctitest.Eventually(t, func() bool { return asked.Load() == 1 }, "the step is answered")
+	recovers(t, stop)
+}
+
+// What is posted while results could not leave is not begun, and so not paid for.
+func TestNothingIsBegunWithoutRabbitMQ(t *testing.T) {
+	p := newPaper()
+	c := p.connector(t, func(c *Config) {
+		c.ListenProtocol, c.Callback = ProtocolAPI, CallbackConfig{Token: "worker"}
+		c.Handle = func(context.Context, enrich.Message, enrich.Reporter) error {
+			t.Error("it was begun")
+			return nil
+		}
+	})
+	if err := c.register(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/api/callback", bytes.NewReader(vector(t, "05-msg-manual-7x.json")))
+	r.Header.Set("Authorization", "Bearer worker")
+	answer := httptest.NewRecorder()
+	c.callback(t.Context(), make(chan struct{}, 1), answer, r)
+	if answer.Code != http.StatusServiceUnavailable {
+		t.Errorf("HTTP %d: %s", answer.Code, answer.Body)
+	}
+}
+
+// What the platform says to one message for ever is given up in the end; that it
+// is away is not counted.
+func TestAMessageThatAlwaysFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		err     error
+		refused bool // the platform's token
+		givenUp bool
+	}{
+		"an error of the platform":              {&APIError{Code: "DATABASE_ERROR"}, false, true},
+		"the output directory":                  {&fs.PathError{Op: "open", Path: "/output", Err: fs.ErrNotExist}, false, true},
+		"the platform is away":                  {&unavailableError{operation: "x", err: errors.New("no route")}, false, false},
+		"an error while the token is refused":   {&APIError{Code: "FORBIDDEN_ACCESS"}, true, false},
+		"RabbitMQ took none of it, it was lost": {errors.New("the connection is closed"), false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problems := 0
+			connector := newPaper().connector(t, func(config *Config) {
+				config.Handle = func(_ context.Context, m enrich.Message, _ enrich.Reporter) error {
+					if m.Problem != nil {
+						problems++
+						return nil
+					}
+					return c.err
+				}
+			})
+			if err := connector.register(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			connector.lastPing.Store(time.Now().UnixNano())
+			connector.refused.Store(c.refused)
+			var counted *countedError
+			for range maxAttempts + 1 {
+				err := connector.consume(t.Context(), delivery{body: vector(t, "05-msg-manual-7x.json"), how: redelivered}, nil)
+				if err != nil && errors.As(err, &counted) != c.givenUp {
+					t.Errorf("%v", err)
+				}
+			}
+			if (problems == 1) != c.givenUp || problems > 1 || c.givenUp && counted.attempts != maxAttempts {
+				t.Errorf("given up %d times, counted %+v", problems, counted)
+			}
+		})
 	}
 }

@@ -148,7 +148,11 @@ func parkedMessagesSurviveARestart(t *testing.T, open func(*parking)) {
 	}
 	openctitest.Eventually(t, acked, "the messages are acknowledged")
 	openctitest.Eventually(t, func() bool { return len(p.platform.Callbacks()) == 3 }, "each message was posted once")
+	pings := p.platform.Pings()
 	stop()
+	if n := p.platform.Pings(); n != pings+1 { // pings are 40 s apart
+		t.Errorf("%d pings said in which state it ends", n-pings)
+	}
 	stop = p.start()
 	stop() // nothing has changed, and nobody is told
 	open(p)
