@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func (i initCmd) Run(env *environment) error {
 		return err
 	}
 	// In a container the page is beyond loopback, and so wants a token.
-	secrets = append(secrets, secret{adminToken, cmp.Or(env.variable(adminToken), rand.Text())})
+	secrets = append(secrets, secret{adminToken, cmp.Or(env.variable(adminToken), newToken())})
 	files := map[string]string{
 		initConfig: i.config(), initCompose: compose(version()), initSecrets: envFile(secrets),
 	}
@@ -154,6 +155,14 @@ func envFile(secrets []secret) string {
 
 // adminToken is the setting that init fills in by itself.
 const adminToken = "ENRICHGATE_ADMIN_TOKEN"
+
+// newToken is a token as the README makes one; rand.Text is shorter than the
+// daemon takes.
+func newToken() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
 
 // compose is the compose file, with the image of a version: the ledger is not to
 // meet another program unasked.
